@@ -1,0 +1,42 @@
+/* app/commands.h - the verbs and their flags, each in one table (commands.c).
+ * A verb is `int cmd_NAME(const struct args *args)`, in cmd_NAME.c; what it returns is the exit code. Data goes to stdout, words to stderr. */
+#ifndef APP_COMMANDS_H
+#define APP_COMMANDS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "app/config.h"
+
+#define ARGS_MAX_FILES 16
+#define ARGS_MAX_SET 64
+
+struct args {
+    const char *verb;
+    const char *words[ARGS_MAX_FILES]; /* positional arguments after the verb */
+    int n_words;
+    const char *set[ARGS_MAX_SET];     /* --set key=value, in order */
+    int n_set;
+    const char *values[64];            /* by flag, see args_text */
+};
+
+/* Value of a flag of the table ("rate", without dashes): what was given, else the table's default, else NULL. The flag must be
+ * in the verb's table (ASSERT). Numbers and lengths of time were checked against the table's range already. */
+const char *args_text(const struct args *args, const char *flag);
+bool args_on(const struct args *args, const char *flag);       /* a switch was given */
+int64_t args_integer(const struct args *args, const char *flag);
+double args_number(const struct args *args, const char *flag);
+int64_t args_ms(const struct args *args, const char *flag);    /* "60s", "5ms", "24h" */
+
+/* Loads the pipeline named by the first positional word, with --set; prints findings; returns 0 or the exit code. */
+int args_config(const struct args *args, struct config *cfg);
+
+int cmd_run(const struct args *args);
+int cmd_check(const struct args *args);
+int cmd_simulate(const struct args *args);
+int cmd_replay(const struct args *args);
+int cmd_inspect(const struct args *args);
+int cmd_dead_letters(const struct args *args);
+int cmd_version(const struct args *args);
+
+#endif

@@ -1,0 +1,59 @@
+/* decode/decode.h - raw bytes in; events, items, controls and rejects out.
+ * Promise  Total: every byte string becomes records or rejects with a reason of the closed list. A message may be one object,
+ *          an array, or newline-separated objects; each element has its index, a bad one does not harm its neighbours.
+ *          Unknown fields are ignored. Formats: JSON (json.cc, simdjson).
+ * Memory   records' spans are lent until the next decode_begin(); arrays grow to the largest batch seen, then allocate nothing.
+ * Threads  one decoder, one thread. */
+#ifndef DECODE_DECODE_H
+#define DECODE_DECODE_H
+
+#include <stdint.h>
+
+#include "zhiliu/event.h"
+#include "zhiliu/status.h"
+
+struct decode_config {
+    int64_t max_bytes;                   /* of one message */
+    int n_features[ZL_N_MODALITIES];     /* expected dimensions; 0: features of this modality are ignored */
+    uint64_t id_seed;                    /* of id_hash */
+    bool check_key;                      /* Kafka: key must equal user_id / item_id (a missing key is let pass) */
+};
+
+/* One raw message as the source lent it (same fields as struct source_message, which rooms may not see each other's). */
+struct decode_message {
+    enum zl_topic topic;
+    int32_t partition;
+    int64_t offset, log_ms, sent_ms;
+    bool has_key, has_value;
+    struct zl_span key, value;
+};
+
+struct decode;
+
+MUST_CHECK enum zl_status decode_open(const struct decode_config *cfg, struct decode **out, struct zl_error *err);
+void decode_close(struct decode *d);
+
+/* Starts a batch: what was lent before is gone. */
+void decode_begin(struct decode *d);
+/* Appends message's records; `message` is its index in the batch. A file has log_ms -1: the clock is the highest ts so far in
+ * its partition, kept here and restored by decode_set_clock(). */
+void decode_message(struct decode *d, const struct decode_message *m, uint32_t message);
+void decode_set_clock(struct decode *d, int64_t log_ms);
+
+struct zl_event *decode_events(struct decode *d, int *n);
+struct zl_item *decode_items(struct decode *d, int *n);
+struct zl_control *decode_controls(struct decode *d, int *n);
+struct zl_reject *decode_rejects(struct decode *d, int *n);
+
+/* The bytes of element `index` of a message (for rejects that guard makes): as they are for an object or a line, re-serialised for an
+ * array's element; the whole message when it cannot be cut. Lent until decode_begin(). */
+struct zl_span decode_element(struct decode *d, struct zl_span value, int32_t index);
+
+/* What /metrics wants of librdkafka's statistics. */
+struct decode_statistics {
+    double rtt_p50_s, rtt_p99_s; /* worst broker; 0 unknown */
+    int brokers_up, brokers;
+};
+bool decode_source_statistics(struct decode *d, struct zl_span json, struct decode_statistics *out);
+
+#endif

@@ -1,0 +1,103 @@
+/* model/model.h - users (a history, encoded afresh at every event) and items (learned vectors), one pass, in log order.
+ * Formula  z_u = W^-beta * sum_l gamma^(l-1) (x_{h_l} + q_{h_l}), W = sum_l gamma^(l-1), h_1 newest (users.c);
+ *          score(u, j) = z_u . q_j + b_j;
+ *          step: -r * log softmax of the chosen item among n negatives drawn from the newest B positives, each logit minus
+ *          kappa * log Q (learn.c; Yi et al., "Sampling-bias-corrected neural modeling for large corpus item recommendations",
+ *          RecSys 2019); per-row Adagrad (Duchi, Hazan, Singer 2011, one accumulator a row).
+ *          popularity: decayed counts at several half-lives (popularity.c; forward decay, Cormode et al. 2009).
+ * Shapes   x, q: rows of k floats (k a multiple of 16), b one float; a row is (x, q, b, Gx, Gq, Gb).
+ * Owners   item rows change only through model_batch(), which marks them touched (base/rows.h); nothing outside keeps a pointer to one.
+ * Promise  The same events in the same order, from the same rows, give the same rows, byte for byte, however they were batched and on
+ *          whatever processor (base/vec.h). Random draws are keyed by (seed, partition, offset, index).
+ * Threads  the engine's loop only. */
+#ifndef MODEL_MODEL_H
+#define MODEL_MODEL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/rows.h"
+#include "zhiliu/event.h"
+
+#define MODEL_MAX_HISTORY 64
+#define MODEL_MAX_K 256
+#define MODEL_MAX_NEGATIVES 256
+#define MODEL_SEEN 4096        /* newest items a user is remembered to have met */
+#define MODEL_IMPRESSED 64     /* newest items shown and not watched */
+#define MODEL_HALF_LIVES 3
+
+struct model_config {
+    uint32_t max_users, max_items;
+    int k, history, negatives, window;
+    double learning_rate, gamma, beta, kappa;
+    double half_lives[MODEL_HALF_LIVES]; /* events */
+    int64_t session_gap_ms;              /* 30 min */
+    double r_max;
+    uint64_t seed;
+};
+
+struct model;
+
+MUST_CHECK enum zl_status model_open(const struct model_config *cfg, struct model **out, struct zl_error *err);
+void model_close(struct model *m);
+
+/* Called before each event is learned, for prequential scores; NULL: none. */
+typedef void (*model_test)(void *ctx, const struct zl_event *ev);
+/* Counts, remembers and learns each event that guard passed (outcome open), in order; sets its final outcome. ev->user, item, course are
+ * indexes below max. */
+void model_batch(struct model *m, struct zl_event *events, int n, model_test test, void *ctx);
+
+/* ---- what rank asks (the one written exception between rooms) ---- */
+uint32_t model_items(const struct model *m);  /* items 0..n-1 have rows */
+uint32_t model_users(const struct model *m);
+int model_k(const struct model *m);
+/* z (k floats) of a user; false when the user has no history. */
+bool model_encode(const struct model *m, uint32_t user, float *z);
+/* Copies q (k floats) and b of an item. */
+void model_item_output(const struct model *m, uint32_t item, float *q, float *b);
+/* Items whose q or b changed since the last call (each once), at most max; call again until 0. */
+uint32_t model_take_changed(struct model *m, uint32_t *items, uint32_t max);
+/* log-share mix of the half-lives for lists without a history: higher is more popular; comparable within one call's time. */
+void model_popularity(const struct model *m, uint32_t from, uint32_t n, float *scores);
+/* Seen: newest first not promised. Lent until the user's next event. */
+const uint32_t *model_seen(const struct model *m, uint32_t user, uint32_t *n);
+/* Shown without a watch: items and how often. Lent likewise. */
+struct model_impressed {
+    uint32_t item, times;
+};
+const struct model_impressed *model_impressions(const struct model *m, uint32_t user, uint32_t *n);
+
+/* ---- for inspect and the ledger ---- */
+struct model_history_entry {
+    uint32_t item;
+    uint32_t session;       /* hash of session_id, or a running number */
+    int64_t reward_micro;   /* largest so far in that session */
+    int64_t ts_ms;
+};
+struct model_user_info {
+    uint32_t counts[ZL_N_EVENT_TYPES];
+    int64_t reward_table_micro; /* sum of the table rewards (all types but watch), refunds taken off */
+    int64_t last_ms, first_ms;
+    uint32_t n_history, n_seen;
+    struct model_history_entry history[MODEL_MAX_HISTORY]; /* newest first */
+    bool opted_out;
+};
+struct model_item_info {
+    uint32_t counts[ZL_N_EVENT_TYPES];
+    int64_t reward_table_micro, last_ms, first_ms;
+    double popularity[MODEL_HALF_LIVES]; /* decayed counts as of now */
+};
+void model_user_info(const struct model *m, uint32_t user, struct model_user_info *out);
+void model_item_info(const struct model *m, uint32_t item, struct model_item_info *out);
+int64_t model_user_last_ms(const struct model *m, uint32_t user); /* event time of the newest event, 0: none */
+/* Global counts of admitted events by type (what inspect checkpoint prints). */
+const uint64_t *model_event_counts(const struct model *m);
+
+/* ---- privacy ---- */
+void model_forget(struct model *m, uint32_t user);
+void model_set_opt_out(struct model *m, uint32_t user, bool opted_out);
+
+/* Tables for the checkpoint; returns how many (<= max). */
+int model_rows(struct model *m, struct rows_table *out, int max);
+
+#endif
