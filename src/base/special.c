@@ -1,0 +1,88 @@
+/* Range reduction to a small interval, then a series whose terms are summed in a fixed order. The float exponential is written so
+ * that the compiler vectorises it: every lane does exactly the scalar operations. */
+#include "base/special.h"
+
+#include <stdint.h>
+#include <string.h>
+
+#include "base/vec.h"
+
+#define LN2 0.693147180559945309417232121458
+#define SQRT_HALF 0.707106781186547524400844362105
+
+static uint64_t bits_of(double x)
+{
+    uint64_t u;
+    memcpy(&u, &x, sizeof u);
+    return u;
+}
+
+static double double_of(uint64_t u)
+{
+    double x;
+    memcpy(&x, &u, sizeof x);
+    return x;
+}
+
+/* ln m for m in [sqrt(1/2), sqrt(2)): 2 atanh(s), s = (m - 1) / (m + 1), |s| < 0.172. */
+static double log_reduced(double m)
+{
+    double s = (m - 1) / (m + 1), s2 = s * s, sum = 0;
+    for (int n = 23; n >= 1; n -= 2)
+        sum = sum * s2 + 1.0 / n;
+    return 2 * s * sum;
+}
+
+double special_log2(double x)
+{
+    uint64_t u = bits_of(x);
+    int e = (int)(u >> 52) - 1023;
+    if (e == -1023) { /* subnormal: scale up */
+        u = bits_of(x * 18014398509481984.0);
+        e = (int)(u >> 52) - 1023 - 54;
+    }
+    double m = double_of((u & 0xFFFFFFFFFFFFFULL) | 0x3FF0000000000000ULL);
+    if (m >= 2 * SQRT_HALF) {
+        m *= 0.5;
+        e++;
+    }
+    return e + log_reduced(m) * (1 / LN2);
+}
+
+double special_log(double x)
+{
+    return special_log2(x) * LN2;
+}
+
+double special_exp2(double x)
+{
+    if (x < -1022)
+        return 0;
+    double whole = (double)(int64_t)(x + (x < 0 ? -0.5 : 0.5));
+    double y = (x - whole) * LN2, sum = 1; /* |y| < 0.35 */
+    for (int n = 16; n >= 1; n--)
+        sum = 1 + sum * y / n;
+    return sum * double_of((uint64_t)((int64_t)whole + 1023) << 52);
+}
+
+VEC_CLONES void special_exp_all(const float *x, float *out, int n)
+{
+    for (int i = 0; i < n; i++) {
+        float v = x[i] < -87.0f ? -87.0f : x[i];
+        int32_t whole = (int32_t)(v * 1.44269504f - 0.5f); /* v <= 0 */
+        float w = (float)whole;
+        float y = (v - w * 0.693145752f) - w * 1.42860677e-6f; /* ln 2 in two parts (Cody, Waite) */
+        float p = 1.0f / 720;
+        p = p * y + 1.0f / 120;
+        p = p * y + 1.0f / 24;
+        p = p * y + 1.0f / 6;
+        p = p * y + 0.5f;
+        p = p * y + 1.0f;
+        p = p * y + 1.0f;
+        union {
+            int32_t i;
+            float f;
+        } scale = {.i = (whole + 127) << 23};
+        out[i] = x[i] < -87.0f ? 0.0f : p * scale.f;
+    }
+}

@@ -1,0 +1,16 @@
+/* base/special.h - special functions that give the same bits on every processor.
+ * Why      libm picks its kernels by CPU (with and without FMA) and they differ in the last bit; a state that is learned on one machine
+ *          must be learned to the same bytes on another. These use only + - * / in a written order (no contraction).
+ * Error    log2, exp2: below 2e-15 relative for normal results; exp: 2e-7 relative. */
+#ifndef BASE_SPECIAL_H
+#define BASE_SPECIAL_H
+
+/* x > 0 and finite. */
+double special_log2(double x);
+/* 2^x; 0 below -1022, never infinite below 1023. */
+double special_exp2(double x);
+double special_log(double x);
+/* e^x for each of n floats, x <= 0 (below -87: 0). In place is fine. Vectorised. */
+void special_exp_all(const float *x, float *out, int n);
+
+#endif

@@ -1,0 +1,63 @@
+/* GCC's vector types say what is meant once; target_clones compiles it for each instruction set. ISO C mode keeps a*b+c as two
+ * roundings (-ffp-contract=off), so the versions agree to the bit. */
+#include "base/vec.h"
+
+#include <string.h>
+
+typedef float v16 __attribute__((vector_size(64), aligned(4), may_alias));
+
+#define LOAD(p) (*(const v16 *)(p))
+
+VEC_CLONES float vec_dot(const float *a, const float *b, int k)
+{
+    v16 sum = LOAD(a) * LOAD(b);
+    for (int f = 16; f < k; f += 16)
+        sum += LOAD(a + f) * LOAD(b + f);
+    float s[16];
+    memcpy(s, &sum, sizeof s);
+    for (int w = 8; w > 0; w /= 2)
+        for (int i = 0; i < w; i++)
+            s[i] += s[i + w];
+    return s[0];
+}
+
+VEC_CLONES void vec_add(float *y, float a, const float *x, int k)
+{
+    for (int f = 0; f < k; f += 16)
+        *(v16 *)(y + f) = LOAD(y + f) + a * LOAD(x + f);
+}
+
+VEC_CLONES void vec_add_sum(float *y, float a, const float *x1, const float *x2, int k)
+{
+    for (int f = 0; f < k; f += 16)
+        *(v16 *)(y + f) = LOAD(y + f) + a * (LOAD(x1 + f) + LOAD(x2 + f));
+}
+
+VEC_CLONES void vec_score_panel4(const float *panel, const float *const z[4], int k, float *out)
+{
+    v16 bias = LOAD(panel + (long)k * 16);
+    v16 s0 = bias, s1 = bias, s2 = bias, s3 = bias;
+    const float *z0 = z[0], *z1 = z[1], *z2 = z[2], *z3 = z[3];
+    for (int f = 0; f < k; f++) {
+        v16 p = LOAD(panel + (long)f * 16);
+        s0 += z0[f] * p;
+        s1 += z1[f] * p;
+        s2 += z2[f] * p;
+        s3 += z3[f] * p;
+    }
+    *(v16 *)out = s0;
+    *(v16 *)(out + 16) = s1;
+    *(v16 *)(out + 32) = s2;
+    *(v16 *)(out + 48) = s3;
+}
+
+const char *vec_kernel(void)
+{
+#if defined(__x86_64__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+    if (__builtin_cpu_supports("avx512f"))
+        return "avx512f";
+    if (__builtin_cpu_supports("avx2"))
+        return "avx2";
+#endif
+    return "plain";
+}

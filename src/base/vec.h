@@ -1,0 +1,28 @@
+/* base/vec.h - the few loops over rows of floats that all the time goes into.
+ * Promise  The same bits on every processor: 16 running sums, products rounded before they are added (no FMA), one fixed tree at the
+ *          end. The compiler makes AVX-512, AVX2 and plain versions of the same source; the right one is bound when the program starts.
+ * Shapes   k is a multiple of 16; rows need no alignment (64 bytes is fastest). */
+#ifndef BASE_VEC_H
+#define BASE_VEC_H
+
+/* Sanitizers run before the resolver of cloned functions may: one plain version there. clang 14 has no clones in C. */
+#if defined(__clang__) || defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || !defined(__x86_64__)
+#define VEC_CLONES
+#else
+#define VEC_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
+#endif
+
+float vec_dot(const float *a, const float *b, int k);
+/* y += a * x */
+void vec_add(float *y, float a, const float *x, int k);
+/* y += a * (x1 + x2): history items enter with both of their vectors. */
+void vec_add_sum(float *y, float a, const float *x1, const float *x2, int k);
+
+/* Scores of 16 items (one panel, k rows of 16 floats, then 16 biases) for 4 users: out[u * 16 + lane] = bias + sum_f z_u[f] * panel[f],
+ * summed in order of f. */
+void vec_score_panel4(const float *panel, const float *const z[4], int k, float *out);
+
+/* Name of the version in use: "avx512f", "avx2", "plain". */
+const char *vec_kernel(void);
+
+#endif
