@@ -43,9 +43,12 @@ void model_close(struct model *m);
 
 /* Called before each event is learned, for prequential scores; NULL: none. */
 typedef void (*model_test)(void *ctx, const struct zl_event *ev);
-/* Counts, remembers and learns each event that guard passed (outcome open), in order; sets its final outcome. ev->user, item, course are
- * indexes below max. */
+/* Counts, remembers and learns each event with outcome ZL_COUNTED (guard passed it, indexes are set), in order; one that taught
+ * something leaves with ZL_LEARNED, the others are left as they are. */
 void model_batch(struct model *m, struct zl_event *events, int n, model_test test, void *ctx);
+
+/* Makes an item that the catalogue describes known to ranking before its first event. */
+void model_know_item(struct model *m, uint32_t item);
 
 /* ---- what rank asks (the one written exception between rooms) ---- */
 uint32_t model_items(const struct model *m);  /* items 0..n-1 have rows */
@@ -76,7 +79,7 @@ struct model_history_entry {
 };
 struct model_user_info {
     uint32_t counts[ZL_N_EVENT_TYPES];
-    int64_t reward_table_micro; /* sum of the table rewards (all types but watch), refunds taken off */
+    int64_t reward_table_micro; /* sum of the table rewards, all types but watch, before the once-a-session rule */
     int64_t last_ms, first_ms;
     uint32_t n_history, n_seen;
     struct model_history_entry history[MODEL_MAX_HISTORY]; /* newest first */

@@ -1,0 +1,171 @@
+/* Item rows and the few operations that may change them. A learned row lies in one piece, x then q then the scalars, so a step
+ * touches neighbouring lines; counts lie apart, since drawing negatives never needs them. */
+#include <math.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/hash.h"
+#include "base/vec.h"
+#include "model/model_priv.h"
+
+#define ADAGRAD_EPSILON 1e-8f
+#define INITIAL_SCALE 0.1 /* of a row's length; any small value does (measured) */
+
+enum zl_status items_init(struct items *t, const struct model_config *cfg, struct zl_error *err)
+{
+    size_t learned = 2 * (size_t)cfg->k * sizeof(float) + sizeof(struct item_learned);
+    learned = (learned + 63) & ~(size_t)63; /* rows start on a cache line */
+    t->k = cfg->k;
+    t->max_items = cfg->max_items;
+    t->seed = cfg->seed;
+    TRY(table_init(&t->learned, "item vectors", cfg->max_items, learned, err));
+    TRY(table_init(&t->stats, "item counts", cfg->max_items, sizeof(struct item_stats), err));
+    TRY(table_init(&t->changed_list, "changed items", cfg->max_items / 4 + 1, 16, err));
+    t->changed = (uint32_t *)(void *)t->changed_list.rows;
+    return rows_track_init(&t->track, cfg->max_items, err);
+}
+
+void items_release(struct items *t)
+{
+    rows_track_release(&t->track);
+    table_release(&t->changed_list);
+    table_release(&t->stats);
+    table_release(&t->learned);
+}
+
+static void mark_changed(struct items *t, uint32_t item)
+{
+    struct item_stats *s = items_stats(t, item);
+    if (s->changed)
+        return;
+    s->changed = true;
+    t->changed[t->n_changed++] = item;
+}
+
+static void init_row(struct items *t, uint32_t item)
+{
+    struct rng rng = rng_at(t->seed, 0xA11, item, 0);
+    float scale = (float)(INITIAL_SCALE * 1.7320508 / sqrt((double)t->k)); /* uniform of that deviation */
+    float *x = items_x(t, item);
+    for (int f = 0; f < 2 * t->k; f++)
+        x[f] = scale * (float)(2 * rng_uniform(&rng) - 1);
+    *items_learned(t, item) = (struct item_learned){0};
+    struct item_stats *s = items_stats(t, item);
+    for (int h = 0; h < MODEL_HALF_LIVES; h++)
+        s->pop[h] = -INFINITY;
+    s->known = true;
+}
+
+void items_know(struct items *t, uint32_t item)
+{
+    ASSERT(item < t->max_items);
+    if (item < t->count && items_stats(t, item)->known)
+        return;
+    rows_touch(&t->track, item);
+    if (item >= t->count)
+        t->count = item + 1;
+    init_row(t, item);
+    mark_changed(t, item);
+}
+
+struct item_stats *items_stats_to_change(struct items *t, uint32_t item)
+{
+    rows_touch(&t->track, item);
+    return items_stats(t, item);
+}
+
+static float step_size(float *g, float mean_square, float learning_rate)
+{
+    *g += mean_square;
+    return learning_rate / sqrtf(*g + ADAGRAD_EPSILON);
+}
+
+void items_step_output(struct items *t, uint32_t item, float d, const float *z, float z_norm2, float learning_rate)
+{
+    rows_touch(&t->track, item);
+    struct item_learned *l = items_learned(t, item);
+    float mean_square = d * d * z_norm2 / (float)t->k;
+    vec_add(items_q(t, item), -d * step_size(&l->gq, mean_square, learning_rate), z, t->k);
+    l->b -= d * step_size(&l->gb, d * d, learning_rate);
+    mark_changed(t, item);
+}
+
+void items_step_history(struct items *t, uint32_t item, float w, const float *gz, float gz_norm2,
+                        float learning_rate)
+{
+    rows_touch(&t->track, item);
+    struct item_learned *l = items_learned(t, item);
+    float mean_square = w * w * gz_norm2 / (float)t->k;
+    vec_add(items_x(t, item), -w * step_size(&l->gx, mean_square, learning_rate), gz, t->k);
+    vec_add(items_q(t, item), -w * step_size(&l->gq, mean_square, learning_rate), gz, t->k);
+    mark_changed(t, item);
+}
+
+/* ---- rows ---- */
+
+static uint32_t rows_count(const void *room)
+{
+    const struct items *t = room;
+    return t->count;
+}
+
+static void rows_write(const void *room, uint32_t key, struct rows_buffer *out)
+{
+    const struct items *t = room;
+    const struct item_stats *s = items_stats(t, key);
+    const struct item_learned *l = items_learned(t, key);
+    rows_put_u8(out, s->known);
+    if (!s->known)
+        return;
+    rows_put_f32s(out, items_x(t, key), 2 * (size_t)t->k);
+    rows_put_f32(out, l->b);
+    rows_put_f32(out, l->gx);
+    rows_put_f32(out, l->gq);
+    rows_put_f32(out, l->gb);
+    rows_put_u32s(out, s->counts, ZL_N_EVENT_TYPES);
+    rows_put_i64(out, s->reward_table_micro);
+    rows_put_i64(out, s->last_ms);
+    rows_put_i64(out, s->first_ms);
+    for (int h = 0; h < MODEL_HALF_LIVES; h++)
+        rows_put_f64(out, s->pop[h]);
+}
+
+static enum zl_status rows_read(void *room, uint32_t key, struct rows_cursor *in, struct zl_error *err)
+{
+    struct items *t = room;
+    if (key >= t->max_items)
+        return zl_fail(err, ZL_EBADDATA, "item row %u is beyond catalog.max_items %u", key, t->max_items);
+    if (key >= t->count)
+        t->count = key + 1;
+    if (!rows_get_u8(in))
+        return in->bad ? zl_fail(err, ZL_EBADDATA, "item row %u is empty", key) : ZL_OK;
+    struct item_stats *s = items_stats(t, key);
+    struct item_learned *l = items_learned(t, key);
+    s->known = true;
+    rows_get_f32s(in, items_x(t, key), 2 * (size_t)t->k);
+    l->b = rows_get_f32(in);
+    l->gx = rows_get_f32(in);
+    l->gq = rows_get_f32(in);
+    l->gb = rows_get_f32(in);
+    rows_get_u32s(in, s->counts, ZL_N_EVENT_TYPES);
+    s->reward_table_micro = rows_get_i64(in);
+    s->last_ms = rows_get_i64(in);
+    s->first_ms = rows_get_i64(in);
+    for (int h = 0; h < MODEL_HALF_LIVES; h++)
+        s->pop[h] = rows_get_f64(in);
+    mark_changed(t, key);
+    if (in->bad || in->at != in->end)
+        return zl_fail(err, ZL_EBADDATA, "item row %u is not of this form (is model.k that of the checkpoint?)", key);
+    return ZL_OK;
+}
+
+struct rows_table items_rows(struct items *t)
+{
+    return (struct rows_table){.kind = ROWS_ITEMS,
+                               .name = "items",
+                               .room = t,
+                               .track = &t->track,
+                               .count = rows_count,
+                               .write = rows_write,
+                               .read = rows_read};
+}

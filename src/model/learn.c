@@ -1,0 +1,113 @@
+/* One step of the history-encoded sampled softmax.
+ *
+ *   z   = W^-beta sum_l gamma^(l-1) (x_{h_l} + q_{h_l})                       the user, from the newest items
+ *   s_j = z . q_j + b_j - kappa log Q(j)                                      j: the chosen item and n drawn ones
+ *   p   = softmax(s);  d_j = weight * (p_j - [j chosen])                      gradient of -weight log p(chosen)
+ *   q_j -= lr/sqrt(Gq_j) d_j z;  b_j -= lr/sqrt(Gb_j) d_j                     G grows by the mean square of the gradient
+ *   g_z = sum_j d_j q_j;  x_h, q_h -= lr/sqrt(G_h) w_h g_z                    both vectors of each history item
+ *
+ * Q(j) is j's share of the window that negatives are drawn from (floor: half an entry). Every gradient of an output row is a multiple
+ * of z and every gradient of a history row a multiple of g_z, so an accumulator needs one norm, not one a row. */
+#include <math.h>
+#include <string.h>
+
+#include "base/special.h"
+#include "base/vec.h"
+#include "model/model_priv.h"
+
+#define WEIGHT_FLOOR 1e-3f   /* history entries below this move nothing that is measurable */
+#define GRADIENT_FLOOR 1e-5f /* drawn items below this neither */
+
+int learn_history_weights(const struct model_config *cfg, int n, float *w)
+{
+    double sum = 0, g = 1;
+    for (int l = 0; l < n; l++, g *= cfg->gamma)
+        sum += g;
+    /* sum^-beta, in functions that have the same bits everywhere */
+    float scale = n ? (float)special_exp2(-cfg->beta * special_log2(sum)) : 0;
+    float v = scale;
+    int used = 0;
+    while (used < n && v >= WEIGHT_FLOOR) {
+        w[used++] = v;
+        v *= (float)cfg->gamma;
+    }
+    return used;
+}
+
+bool learn_encode(const struct model *m, const struct user *u, float *z)
+{
+    float w[MODEL_MAX_HISTORY];
+    int n = learn_history_weights(&m->cfg, u->n_history, w);
+    memset(z, 0, (size_t)m->cfg.k * sizeof *z);
+    for (int l = 0; l < n; l++)
+        vec_add_sum(z, w[l], items_x(&m->items, u->history[l].item), items_q(&m->items, u->history[l].item),
+                    m->cfg.k);
+    return n > 0;
+}
+
+/* log Q of an item, up to the window's own log, which is the same for all and cancels in the softmax. */
+static float log_q(const struct model *m, uint32_t item)
+{
+    return m->window.log_share[items_stats(&m->items, item)->in_window];
+}
+
+/* drawn[0] is the chosen item, the others are negatives; returns how many in all. */
+static int draw(struct model *m, uint32_t item, struct rng *rng)
+{
+    uint32_t filled = m->window.n < m->window.size ? (uint32_t)m->window.n : m->window.size;
+    int n = 0;
+    m->drawn[n++] = item;
+    for (int i = 0; filled > 0 && i < m->cfg.negatives; i++) {
+        uint32_t j = m->window.items[rng_below(rng, filled)];
+        __builtin_prefetch(items_q(&m->items, j));
+        if (j != item)
+            m->drawn[n++] = j;
+    }
+    return n;
+}
+
+/* logits[] becomes the gradients d_j. */
+static void forward(struct model *m, int n, float weight)
+{
+    float *s = m->logits, most = -INFINITY, total = 0;
+    for (int i = 0; i < n; i++) {
+        uint32_t j = m->drawn[i];
+        s[i] = vec_dot(m->z, items_q(&m->items, j), m->cfg.k) + items_learned(&m->items, j)->b -
+               (float)m->cfg.kappa * log_q(m, j);
+        most = s[i] > most ? s[i] : most;
+    }
+    for (int i = 0; i < n; i++)
+        s[i] -= most;
+    special_exp_all(s, s, n);
+    for (int i = 0; i < n; i++)
+        total += s[i];
+    for (int i = 0; i < n; i++)
+        s[i] = weight * (s[i] / total - (i == 0 ? 1.0f : 0.0f));
+}
+
+static void backward(struct model *m, int n, float learning_rate)
+{
+    float z_norm2 = vec_dot(m->z, m->z, m->cfg.k);
+    memset(m->gz, 0, (size_t)m->cfg.k * sizeof *m->gz);
+    for (int i = 0; i < n; i++)
+        if (i == 0 || fabsf(m->logits[i]) >= GRADIENT_FLOOR)
+            vec_add(m->gz, m->logits[i], items_q(&m->items, m->drawn[i]), m->cfg.k);
+    for (int i = 0; i < n; i++)
+        if (i == 0 || fabsf(m->logits[i]) >= GRADIENT_FLOOR)
+            items_step_output(&m->items, m->drawn[i], m->logits[i], m->z, z_norm2, learning_rate);
+}
+
+void learn_step(struct model *m, const struct user *u, uint32_t item, float weight, struct rng *rng)
+{
+    float lr = (float)m->cfg.learning_rate, w[MODEL_MAX_HISTORY];
+    learn_encode(m, u, m->z);
+    int n = draw(m, item, rng);
+    if (n < 2)
+        return; /* nobody to compare with yet */
+    forward(m, n, weight);
+    backward(m, n, lr);
+    float gz_norm2 = vec_dot(m->gz, m->gz, m->cfg.k);
+    int n_history = learn_history_weights(&m->cfg, u->n_history, w);
+    for (int l = 0; l < n_history; l++)
+        items_step_history(&m->items, u->history[l].item, w[l], m->gz, gz_norm2, lr);
+}

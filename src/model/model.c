@@ -1,0 +1,291 @@
+/* The room as a whole: what one event does to the rows, in which order. Counting comes first, then memory (session, seen, course),
+ * then at most one learning step, taken from the history as it was before this event. */
+#include "model/model.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "model/model_priv.h"
+
+enum zl_status model_open(const struct model_config *cfg, struct model **out, struct zl_error *err)
+{
+    enum zl_status st;
+    *out = NULL;
+    ASSERT(cfg->k % 16 == 0 && cfg->k <= MODEL_MAX_K && cfg->history >= 1 && cfg->history <= MODEL_MAX_HISTORY);
+    ASSERT(cfg->negatives >= 1 && cfg->negatives <= MODEL_MAX_NEGATIVES && cfg->window >= 16);
+    struct model *m = xcalloc(1, sizeof *m);
+    m->cfg = *cfg;
+    m->z = aligned_alloc(64, (size_t)cfg->k * sizeof *m->z);
+    m->gz = aligned_alloc(64, (size_t)cfg->k * sizeof *m->gz);
+    ASSERT(m->z && m->gz);
+    if ((st = items_init(&m->items, cfg, err)) != ZL_OK)
+        goto fail;
+    if ((st = users_init(&m->users, cfg, err)) != ZL_OK)
+        goto fail;
+    if ((st = window_init(&m->window, (uint32_t)cfg->window)) != ZL_OK)
+        goto fail;
+    if ((st = rows_track_init(&m->track, 2 + (uint32_t)cfg->window / 16, err)) != ZL_OK)
+        goto fail;
+    *out = m;
+    return ZL_OK;
+fail:
+    model_close(m);
+    return st;
+}
+
+void model_close(struct model *m)
+{
+    if (!m)
+        return;
+    rows_track_release(&m->track);
+    window_release(&m->window);
+    users_release(&m->users);
+    items_release(&m->items);
+    free(m->gz);
+    free(m->z);
+    free(m);
+}
+
+/* ---- one event ---- */
+
+static bool is_dislike(enum zl_event_type type)
+{
+    return type == ZL_NOT_INTERESTED || type == ZL_REPORT;
+}
+
+static int64_t table_reward(const struct zl_event *ev)
+{
+    return ev->type == ZL_WATCH ? 0 : ev->reward_micro;
+}
+
+static void count_event(struct model *m, struct user *u, const struct zl_event *ev)
+{
+    rows_touch(&m->track, 0);
+    m->event_counts[ev->type]++;
+    u->counts[ev->type]++;
+    u->reward_table_micro += table_reward(ev);
+    if (ev->item == ZL_NO_INDEX)
+        return;
+    struct item_stats *s = items_stats_to_change(&m->items, ev->item);
+    s->counts[ev->type]++;
+    s->reward_table_micro += table_reward(ev);
+    if (s->first_ms == 0 || ev->at_ms < s->first_ms)
+        s->first_ms = ev->at_ms;
+    if (ev->at_ms > s->last_ms)
+        s->last_ms = ev->at_ms;
+}
+
+/* The once-a-session rule: the largest reward of (user, item, session) counts, a later event adds the difference. The step sees the
+ * history without this item; then its entry goes to the front. */
+static bool learn_item(struct model *m, struct user *u, uint32_t item, int64_t reward_micro, uint32_t session,
+                       const struct zl_event *ev, struct rng *rng)
+{
+    struct model_history_entry e = {0};
+    bool known = users_take_history(u, item, &e);
+    int64_t before = known && e.session == session ? e.reward_micro : 0;
+    int64_t most = reward_micro > before ? reward_micro : before;
+    if (most > before) {
+        learn_step(m, u, item, (float)((double)(most - before) * 1e-6) * ev->weight, rng);
+        if (before == 0) {
+            window_push(m, item);
+            popularity_add(m, item);
+        }
+    }
+    e = (struct model_history_entry){.item = item, .session = session, .reward_micro = most, .ts_ms = ev->at_ms};
+    users_push_history(&m->users, u, &e);
+    return most > before;
+}
+
+/* Shares of a reward among the last viewed items of a course, newest first. */
+static const double credit[USER_COURSE_ITEMS][USER_COURSE_ITEMS] = {
+    {1, 0, 0}, {2.0 / 3, 1.0 / 3, 0}, {1.0 / 2, 1.0 / 3, 1.0 / 6}};
+
+static bool learn_event(struct model *m, struct user *u, const struct zl_event *ev, uint32_t session)
+{
+    struct rng rng = rng_at(m->cfg.seed, (uint64_t)ev->from.partition, (uint64_t)ev->from.offset,
+                            (uint64_t)ev->from.index);
+    if (ev->item != ZL_NO_INDEX)
+        return learn_item(m, u, ev->item, ev->reward_micro, session, ev, &rng);
+    uint32_t items[USER_COURSE_ITEMS];
+    int n = ev->course == ZL_NO_INDEX ? 0 : users_course_items(u, ev->course, ev->at_ms, items);
+    bool learned = false;
+    for (int i = n - 1; i >= 0; i--) /* the newest last: it ends at the front of the history */
+        learned |= learn_item(m, u, items[i], (int64_t)(credit[n - 1][i] * (double)ev->reward_micro), session, ev, &rng);
+    return learned;
+}
+
+static void remember(struct user *u, const struct zl_event *ev)
+{
+    if (ev->item == ZL_NO_INDEX)
+        return;
+    if (ev->type == ZL_IMPRESSION) {
+        if (!users_has_seen(u, ev->item))
+            users_note_impression(u, ev->item);
+        return;
+    }
+    users_forget_impression(u, ev->item);
+    users_note_seen(u, ev->item);
+    if (is_dislike(ev->type)) {
+        struct model_history_entry gone;
+        users_take_history(u, ev->item, &gone);
+    } else if (ev->course != ZL_NO_INDEX) {
+        users_note_course(u, ev->course, ev->item, ev->at_ms);
+    }
+}
+
+static bool teaches(const struct user *u, const struct zl_event *ev)
+{
+    return ev->reward_micro > 0 && ev->weight > 0 && !u->opted_out;
+}
+
+static void take_event(struct model *m, struct zl_event *ev)
+{
+    struct user *u = users_to_change(&m->users, ev->user);
+    if (ev->item != ZL_NO_INDEX)
+        items_know(&m->items, ev->item);
+    count_event(m, u, ev);
+    uint32_t session = users_session(&m->users, u, ev);
+    if (teaches(u, ev) && learn_event(m, u, ev, session))
+        ev->outcome = ZL_LEARNED;
+    remember(u, ev);
+}
+
+void model_batch(struct model *m, struct zl_event *events, int n, model_test test, void *ctx)
+{
+    for (int i = 0; i < n; i++) {
+        if (events[i].outcome != ZL_COUNTED)
+            continue;
+        if (test)
+            test(ctx, &events[i]);
+        take_event(m, &events[i]);
+    }
+}
+
+void model_know_item(struct model *m, uint32_t item)
+{
+    items_know(&m->items, item);
+}
+
+/* ---- what rank asks ---- */
+
+uint32_t model_items(const struct model *m)
+{
+    return m->items.count;
+}
+
+uint32_t model_users(const struct model *m)
+{
+    return m->users.count;
+}
+
+int model_k(const struct model *m)
+{
+    return m->cfg.k;
+}
+
+bool model_encode(const struct model *m, uint32_t user, float *z)
+{
+    if (user >= m->users.count || users_row(&m->users, user)->opted_out)
+        return false;
+    return learn_encode(m, users_row(&m->users, user), z);
+}
+
+void model_item_output(const struct model *m, uint32_t item, float *q, float *b)
+{
+    memcpy(q, items_q(&m->items, item), (size_t)m->cfg.k * sizeof *q);
+    *b = items_learned(&m->items, item)->b;
+}
+
+uint32_t model_take_changed(struct model *m, uint32_t *items, uint32_t max)
+{
+    uint32_t n = m->items.n_changed < max ? m->items.n_changed : max;
+    m->items.n_changed -= n;
+    memcpy(items, m->items.changed + m->items.n_changed, n * sizeof *items);
+    for (uint32_t i = 0; i < n; i++)
+        items_stats(&m->items, items[i])->changed = false;
+    return n;
+}
+
+const uint32_t *model_seen(const struct model *m, uint32_t user, uint32_t *n)
+{
+    *n = 0;
+    if (user >= m->users.count)
+        return NULL;
+    const struct user *u = users_row(&m->users, user);
+    *n = u->seen.n;
+    return u->seen.items;
+}
+
+const struct model_impressed *model_impressions(const struct model *m, uint32_t user, uint32_t *n)
+{
+    *n = 0;
+    if (user >= m->users.count)
+        return NULL;
+    const struct user *u = users_row(&m->users, user);
+    *n = u->n_impressed;
+    return u->impressed;
+}
+
+/* ---- for inspect ---- */
+
+void model_user_info(const struct model *m, uint32_t user, struct model_user_info *out)
+{
+    *out = (struct model_user_info){0};
+    if (user >= m->users.count)
+        return;
+    const struct user *u = users_row(&m->users, user);
+    memcpy(out->counts, u->counts, sizeof out->counts);
+    out->reward_table_micro = u->reward_table_micro;
+    out->last_ms = u->last_ms;
+    out->first_ms = u->first_ms;
+    out->n_history = u->n_history;
+    out->n_seen = u->seen.n;
+    memcpy(out->history, u->history, u->n_history * sizeof u->history[0]);
+    out->opted_out = u->opted_out;
+}
+
+void model_item_info(const struct model *m, uint32_t item, struct model_item_info *out)
+{
+    *out = (struct model_item_info){0};
+    if (item >= m->items.count || !items_stats(&m->items, item)->known)
+        return;
+    const struct item_stats *s = items_stats(&m->items, item);
+    memcpy(out->counts, s->counts, sizeof out->counts);
+    out->reward_table_micro = s->reward_table_micro;
+    out->last_ms = s->last_ms;
+    out->first_ms = s->first_ms;
+    for (int h = 0; h < MODEL_HALF_LIVES; h++)
+        out->popularity[h] = popularity_count(m, item, h);
+}
+
+int64_t model_user_last_ms(const struct model *m, uint32_t user)
+{
+    return user < m->users.count ? users_row(&m->users, user)->last_ms : 0;
+}
+
+const uint64_t *model_event_counts(const struct model *m)
+{
+    return m->event_counts;
+}
+
+/* ---- privacy ---- */
+
+void model_forget(struct model *m, uint32_t user)
+{
+    users_clear(users_to_change(&m->users, user));
+}
+
+void model_set_opt_out(struct model *m, uint32_t user, bool opted_out)
+{
+    users_to_change(&m->users, user)->opted_out = opted_out;
+}
+
+int model_rows(struct model *m, struct rows_table *out, int max)
+{
+    ASSERT(max >= 3);
+    out[0] = items_rows(&m->items);
+    out[1] = users_rows(&m->users);
+    out[2] = model_global_rows(m);
+    return 3;
+}

@@ -1,0 +1,172 @@
+/* What the files of this room share. See model.h for the promise. */
+#ifndef MODEL_PRIV_H
+#define MODEL_PRIV_H
+
+#include "base/rng.h"
+#include "base/table.h"
+#include "model/model.h"
+
+/* ---- items.c: one row an item ---- */
+
+/* The learned row: x (k floats), q (k floats), then this. */
+struct item_learned {
+    float b;          /* bias */
+    float gx, gq, gb; /* Adagrad accumulators of x, q, b */
+};
+
+struct item_stats {
+    uint32_t counts[ZL_N_EVENT_TYPES];
+    int64_t reward_table_micro, last_ms, first_ms;
+    double pop[MODEL_HALF_LIVES]; /* see popularity.c; -INFINITY: never chosen */
+    uint32_t in_window;           /* how often it stands in the window of positives; not written to rows */
+    bool known;                   /* the row's vectors are set */
+    bool changed;                 /* on the list for model_take_changed; not written to rows */
+};
+
+struct items {
+    int k;
+    uint32_t count, max_items;
+    struct table learned; /* 2k floats and struct item_learned */
+    struct table stats;   /* struct item_stats */
+    struct rows_track track;
+    uint32_t *changed; /* reserved like the track's list */
+    struct table changed_list;
+    uint32_t n_changed;
+    uint64_t seed;
+};
+
+enum zl_status items_init(struct items *t, const struct model_config *cfg, struct zl_error *err);
+void items_release(struct items *t);
+/* Gives the row its first vectors (from the seed and the index) if it has none. */
+void items_know(struct items *t, uint32_t item);
+struct rows_table items_rows(struct items *t);
+
+static inline float *items_x(const struct items *t, uint32_t item)
+{
+    return table_row(&t->learned, item);
+}
+
+static inline float *items_q(const struct items *t, uint32_t item)
+{
+    return items_x(t, item) + t->k;
+}
+
+static inline struct item_learned *items_learned(const struct items *t, uint32_t item)
+{
+    return (struct item_learned *)(void *)(items_x(t, item) + 2 * t->k);
+}
+
+static inline struct item_stats *items_stats(const struct items *t, uint32_t item)
+{
+    return table_row(&t->stats, item);
+}
+
+/* The row operations: the only writes to learned rows. Each touches first. */
+/* One Adagrad step of q and b along z: the gradient of a logit's error d is (d z, d). */
+void items_step_output(struct items *t, uint32_t item, float d, const float *z, float z_norm2, float learning_rate);
+/* One Adagrad step of x and q of a history item along w * gz. */
+void items_step_history(struct items *t, uint32_t item, float w, const float *gz, float gz_norm2, float learning_rate);
+/* Stats may be written after this. */
+struct item_stats *items_stats_to_change(struct items *t, uint32_t item);
+
+/* ---- users.c: one row a user ---- */
+
+struct seen {
+    uint32_t *items; /* ring when full: next is the oldest */
+    uint32_t n, capacity, next;
+};
+
+#define USER_COURSES 8
+#define USER_COURSE_ITEMS 3
+struct user_course {
+    uint32_t course;                   /* ZL_NO_INDEX: free */
+    uint32_t items[USER_COURSE_ITEMS]; /* newest first; ZL_NO_INDEX: none */
+    int64_t at_ms;                     /* of the newest */
+};
+
+struct user {
+    uint32_t counts[ZL_N_EVENT_TYPES];
+    int64_t reward_table_micro, last_ms, first_ms;
+    uint32_t session;        /* running number for events without session_id */
+    uint16_t n_history, n_impressed;
+    bool opted_out;
+    struct seen seen;
+    struct model_impressed *impressed; /* MODEL_IMPRESSED entries, made when the first comes; oldest first */
+    struct user_course *courses;       /* USER_COURSES, made when the first comes */
+    struct model_history_entry history[]; /* cfg.history entries, newest first */
+};
+
+struct users {
+    int history;
+    uint32_t count, max_users;
+    struct table rows;
+    struct rows_track track;
+    int64_t session_gap_ms;
+};
+
+enum zl_status users_init(struct users *t, const struct model_config *cfg, struct zl_error *err);
+void users_release(struct users *t);
+struct rows_table users_rows(struct users *t);
+
+static inline struct user *users_row(const struct users *t, uint32_t user)
+{
+    return table_row(&t->rows, user);
+}
+
+/* Touches and returns the row; makes it if it is new. */
+struct user *users_to_change(struct users *t, uint32_t user);
+/* The session this event belongs to; moves the user's clock. */
+uint32_t users_session(const struct users *t, struct user *u, const struct zl_event *ev);
+void users_note_seen(struct user *u, uint32_t item);
+bool users_has_seen(const struct user *u, uint32_t item);
+void users_note_impression(struct user *u, uint32_t item);
+void users_forget_impression(struct user *u, uint32_t item);
+/* Takes the item's entry out of the history; false when there is none. */
+bool users_take_history(struct user *u, uint32_t item, struct model_history_entry *out);
+void users_push_history(const struct users *t, struct user *u, const struct model_history_entry *e);
+void users_note_course(struct user *u, uint32_t course, uint32_t item, int64_t at_ms);
+/* Items last viewed of a course within 7 days, newest first; how many. */
+int users_course_items(const struct user *u, uint32_t course, int64_t at_ms, uint32_t out[USER_COURSE_ITEMS]);
+void users_clear(struct user *u); /* forgets everything but the row's place */
+
+/* ---- window.c: the newest B positives, from which negatives are drawn ---- */
+
+struct window {
+    uint32_t *items; /* ring of cfg.window */
+    uint32_t size;
+    uint64_t n;      /* positives so far */
+    float *log_share;/* log of 0, 1, .. size positives; [0] is log 0.5 */
+};
+
+/* ---- the whole room ---- */
+
+struct model {
+    struct model_config cfg;
+    struct items items;
+    struct users users;
+    struct window window;
+    double pop_total[MODEL_HALF_LIVES]; /* decayed number of positives */
+    uint64_t event_counts[ZL_N_EVENT_TYPES];
+    struct rows_track track;            /* global rows: 0 scalars, 1.. chunks of the window */
+    /* scratch of one step */
+    float *z, *gz;
+    float logits[MODEL_MAX_NEGATIVES + 1];
+    uint32_t drawn[MODEL_MAX_NEGATIVES + 1];
+};
+
+/* learn.c: one step towards `item` with this weight, from the user's history as it stands; draws keyed by where. */
+void learn_step(struct model *m, const struct user *u, uint32_t item, float weight, struct rng *rng);
+/* Weights of history entries 0 .. n-1, W^-beta gamma^l; n is cut where they no longer matter. */
+int learn_history_weights(const struct model_config *cfg, int n, float *w);
+bool learn_encode(const struct model *m, const struct user *u, float *z);
+
+enum zl_status window_init(struct window *w, uint32_t size);
+void window_release(struct window *w);
+void window_push(struct model *m, uint32_t item);
+struct rows_table model_global_rows(struct model *m);
+
+/* popularity.c */
+void popularity_add(struct model *m, uint32_t item);
+double popularity_count(const struct model *m, uint32_t item, int h);
+
+#endif
