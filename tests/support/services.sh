@@ -171,6 +171,9 @@ listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
 log.dirs=$3
 auto.create.topics.enable=false
 group.initial.rebalance.delay.ms=0
+# A broker that was killed may register again this soon.
+broker.session.timeout.ms=2000
+broker.heartbeat.interval.ms=500
 offsets.topic.replication.factor=1
 offsets.topic.num.partitions=4
 transaction.state.log.replication.factor=1
@@ -259,15 +262,11 @@ kafka_topic() {
 
 # kafka_topics PARTITIONS: events, items, controls and dead-letters, each as the engine wants it.
 kafka_topics() {
-    local partitions=${1:-4} pids=() pid bad=0
-    kafka_topic events "$partitions" & pids+=($!)
-    kafka_topic items 1 cleanup.policy=compact & pids+=($!)
-    kafka_topic controls "$partitions" & pids+=($!)
-    kafka_topic dead-letters 1 & pids+=($!)
-    for pid in "${pids[@]}"; do
-        wait "$pid" || bad=1
-    done
-    return "$bad"
+    local partitions=${1:-4}
+    kafka_topic events "$partitions" &&
+        kafka_topic items 1 cleanup.policy=compact &&
+        kafka_topic controls "$partitions" &&
+        kafka_topic dead-letters 1
 }
 
 kafka_stop() {

@@ -1,0 +1,22 @@
+# install.cmake - program, man page, headers, pkg-config file, sample config and pipelines, systemd unit.
+
+if(TARGET zhiliu)
+  install(TARGETS zhiliu RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+endif()
+install(DIRECTORY include/zhiliu DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
+configure_file(zhiliu.pc.in zhiliu.pc @ONLY)
+# Headers only, hence no library folder.
+install(FILES ${CMAKE_CURRENT_BINARY_DIR}/zhiliu.pc DESTINATION ${CMAKE_INSTALL_DATADIR}/pkgconfig)
+install(FILES docs/zhiliu.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
+foreach(folder pipelines config)
+  if(IS_DIRECTORY ${CMAKE_SOURCE_DIR}/${folder})
+    install(DIRECTORY ${folder} DESTINATION ${CMAKE_INSTALL_DATADIR}/zhiliu)
+  endif()
+endforeach()
+configure_file(config/zhiliu.service.in zhiliu.service @ONLY)
+install(FILES ${CMAKE_CURRENT_BINARY_DIR}/zhiliu.service DESTINATION lib/systemd/system)
+foreach(file README.md README.zh.md CHANGELOG.md)
+  if(EXISTS ${CMAKE_SOURCE_DIR}/${file})
+    install(FILES ${file} DESTINATION ${CMAKE_INSTALL_DOCDIR})
+  endif()
+endforeach()
