@@ -9,7 +9,7 @@
 #include "model/model_priv.h"
 
 #define ADAGRAD_EPSILON 1e-8f
-#define INITIAL_SCALE 0.1 /* of a row's length; any small value does (measured) */
+#define INITIAL_SCALE 0.5 /* of a row's length; anything small does (measured) */
 
 enum zl_status items_init(struct items *t, const struct model_config *cfg, struct zl_error *err)
 {

@@ -64,6 +64,7 @@ static void count_event(struct model *m, struct user *u, const struct zl_event *
     rows_touch(&m->track, 0);
     m->event_counts[ev->type]++;
     u->counts[ev->type]++;
+    u->partition = ev->from.partition;
     u->reward_table_micro += table_reward(ev);
     if (ev->item == ZL_NO_INDEX)
         return;
@@ -262,6 +263,11 @@ void model_item_info(const struct model *m, uint32_t item, struct model_item_inf
 int64_t model_user_last_ms(const struct model *m, uint32_t user)
 {
     return user < m->users.count ? users_row(&m->users, user)->last_ms : 0;
+}
+
+int32_t model_user_partition(const struct model *m, uint32_t user)
+{
+    return user < m->users.count ? users_row(&m->users, user)->partition : 0;
 }
 
 const uint64_t *model_event_counts(const struct model *m)

@@ -93,6 +93,7 @@ struct model_item_info {
 void model_user_info(const struct model *m, uint32_t user, struct model_user_info *out);
 void model_item_info(const struct model *m, uint32_t item, struct model_item_info *out);
 int64_t model_user_last_ms(const struct model *m, uint32_t user); /* event time of the newest event, 0: none */
+int32_t model_user_partition(const struct model *m, uint32_t user); /* of the user's newest event */
 /* Global counts of admitted events by type (what inspect checkpoint prints). */
 const uint64_t *model_event_counts(const struct model *m);
 

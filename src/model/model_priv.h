@@ -88,6 +88,7 @@ struct user {
     uint32_t counts[ZL_N_EVENT_TYPES];
     int64_t reward_table_micro, last_ms, first_ms;
     uint32_t session;        /* running number for events without session_id */
+    int32_t partition;       /* of the newest event: the log that versions this user's list */
     uint16_t n_history, n_impressed;
     bool opted_out;
     struct seen seen;

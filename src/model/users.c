@@ -25,7 +25,7 @@ void users_clear(struct user *u)
     free(u->seen.items);
     free(u->impressed);
     free(u->courses);
-    *u = (struct user){.opted_out = u->opted_out};
+    *u = (struct user){.opted_out = u->opted_out, .partition = u->partition};
 }
 
 void users_release(struct users *t)
@@ -189,6 +189,7 @@ static void rows_write(const void *room, uint32_t key, struct rows_buffer *out)
     rows_put_i64(out, u->last_ms);
     rows_put_i64(out, u->first_ms);
     rows_put_u32(out, u->session);
+    rows_put_u32(out, (uint32_t)u->partition);
     rows_put_u8(out, u->opted_out);
     rows_put_u32(out, u->n_history);
     for (int i = 0; i < u->n_history; i++) {
@@ -284,6 +285,7 @@ static enum zl_status rows_read(void *room, uint32_t key, struct rows_cursor *in
     u->last_ms = rows_get_i64(in);
     u->first_ms = rows_get_i64(in);
     u->session = rows_get_u32(in);
+    u->partition = (int32_t)rows_get_u32(in);
     u->opted_out = rows_get_u8(in);
     read_history(t, u, in);
     read_seen(u, in);
