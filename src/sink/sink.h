@@ -64,7 +64,8 @@ void sink_put(struct sink *s, const struct sink_list *list);
 /* Deletes a user's list (privacy request): leaves a marker of this version for 1 h, so that no stale writer revives it. Readers see an
  * empty list. Counts as one list. */
 void sink_forget(struct sink *s, uint64_t token, struct zl_span user_id, struct zl_version version, int64_t ts_ms);
-/* Connects, writes, reads, times out; hands out up to max answers. now_ns is monotonic. */
+/* Connects, writes, reads, times out; hands out up to max answers (max > 0). now_ns is monotonic. Returns how many; when it
+ * is max, there may be more: call again. Counts METRIC_SINK_*; METRIC_LISTS_WRITTEN is the caller's. */
 int sink_poll(struct sink *s, int64_t now_ns, struct sink_answer *answers, int max);
 /* Descriptor to wait on (-1: none) and whether for writing too. */
 int sink_fd(const struct sink *s, bool *want_write);
@@ -72,10 +73,12 @@ int sink_fd(const struct sink *s, bool *want_write);
 bool sink_connected(const struct sink *s, char *why, size_t len);
 /* Rises by one with every new connection: the store may have lost everything, all lists are due. */
 uint64_t sink_connections(const struct sink *s);
-/* When the next reconnect is due, monotonic ns; INT64_MAX when connected. */
+/* When sink_poll is due even if the descriptor stays quiet, monotonic ns: the next reconnect, the end of a wait or of the
+ * timeout, a ping of an idle connection. INT64_MAX: never (stdout). */
 int64_t sink_next_ns(const struct sink *s);
 
-/* For `check`: PING with these credentials and the script's rights, waits up to timeout_ms. */
+/* For `check`: connects with these credentials, PING, loads the script and writes the list of the user "zhiliu check" for one second.
+ * Waits up to timeout_ms. ZL_EUNREACHABLE: the words say what Redis refused. */
 MUST_CHECK enum zl_status sink_check(const struct sink_config *cfg, int timeout_ms, struct zl_error *err);
 
 /* The value as it is stored, appended to out (capacity checked by ASSERT against sink_value_bound). Returns its length. */
