@@ -1,7 +1,9 @@
 /* decode/decode.h - raw bytes in; events, items, controls and rejects out.
  * Promise  Total: every byte string becomes records or rejects with a reason of the closed list. A message may be one object,
  *          an array, or newline-separated objects; each element has its index, a bad one does not harm its neighbours.
- *          Unknown fields are ignored. Formats: JSON (json.cc, simdjson).
+ *          Unknown fields are ignored, but checked: bad JSON, an integer beyond 64 bits or a number beyond double is
+ *          refused wherever it stands. Formats: JSON (json.cc, simdjson).
+ * Limits   DECODE_MAX_ELEMENTS a message (more: the whole is too_large), 32 nested arrays and objects an element.
  * Memory   records' spans are lent until the next decode_begin(); arrays grow to the largest batch seen, then allocate nothing.
  * Threads  one decoder, one thread. */
 #ifndef DECODE_DECODE_H
@@ -11,6 +13,10 @@
 
 #include "zhiliu/event.h"
 #include "zhiliu/status.h"
+
+#define DECODE_MAX_ELEMENTS 10000
+#define DECODE_MAX_BYTES (INT64_C(1) << 30)
+#define DECODE_MAX_CLOCK_MS INT64_C(32503680000000) /* the year 3000: no later ts moves a file's clock */
 
 struct decode_config {
     int64_t max_bytes;                   /* of one message */
@@ -35,8 +41,9 @@ void decode_close(struct decode *d);
 
 /* Starts a batch: what was lent before is gone. */
 void decode_begin(struct decode *d);
-/* Appends message's records; `message` is its index in the batch. A file has log_ms -1: the clock is the highest ts so far in
- * its partition, kept here and restored by decode_set_clock(). */
+/* Appends message's records; `message` is its index in the batch. A file has log_ms -1: the clock is the highest ts so far, the
+ * record's own included, kept here and restored by decode_set_clock(). So nothing in a file is ever ahead of its clock: history with
+ * a quiet month in it is read, not refused. Nothing is counted here: metrics of events and rejects are the engine's. */
 void decode_message(struct decode *d, const struct decode_message *m, uint32_t message);
 void decode_set_clock(struct decode *d, int64_t log_ms);
 
@@ -45,8 +52,8 @@ struct zl_item *decode_items(struct decode *d, int *n);
 struct zl_control *decode_controls(struct decode *d, int *n);
 struct zl_reject *decode_rejects(struct decode *d, int *n);
 
-/* The bytes of element `index` of a message (for rejects that guard makes): as they are for an object or a line, re-serialised for an
- * array's element; the whole message when it cannot be cut. Lent until decode_begin(). */
+/* The bytes of element `index` of a message (for rejects that guard makes), as they were sent; the whole message when it cannot be
+ * cut. They lie in `value`. Cheap when called with rising indexes. */
 struct zl_span decode_element(struct decode *d, struct zl_span value, int32_t index);
 
 /* What /metrics wants of librdkafka's statistics. */
