@@ -18,7 +18,9 @@ struct producer_config {
     int linger_ms;            /* 0..1000 */
     int64_t budget_bytes;     /* default 64 MiB when 0 */
     int64_t max_message_bytes;/* default 1,000,000 when 0 */
-    bool keep_copies;         /* true: resent by us after a fatal error (dead letters); false: librdkafka only (simulate) */
+    bool keep_copies;         /* true: resent from our own copy (dead letters); false: from what librdkafka gives back (simulate) */
+    const char *cut_mark;     /* a value that the broker finds too large is halved and sent again with this header = "true"; NULL: the
+                               * message is given up, counted by producer_refused() and taken as acknowledged */
 };
 
 struct producer;
@@ -36,6 +38,8 @@ MUST_CHECK enum zl_status producer_put(struct producer *p, const char *topic, in
 void producer_poll(struct producer *p, int timeout_ms);
 uint64_t producer_put_count(const struct producer *p); /* number of the newest message */
 uint64_t producer_acked(const struct producer *p);
+/* Messages that the broker will never take (too large, and not to be cut). 0 unless the producer's caller is wrong about the limit. */
+uint64_t producer_refused(const struct producer *p);
 /* Milliseconds that the oldest unacknowledged message has waited; 0 when none. */
 int64_t producer_oldest_wait_ms(const struct producer *p);
 

@@ -1,0 +1,96 @@
+/* One door for two logs: every call goes to the log that was opened, through its table of functions. What both owe the
+ * metrics is counted here. */
+#include "source/source.h"
+
+#include <stdlib.h>
+
+#include "base/metrics.h"
+#include "source/file.h"
+#include "source/kafka.h"
+#include "source/source_priv.h"
+
+enum zl_status source_open(const struct source_config *cfg, struct source **out,
+                           struct zl_error *err)
+{
+    return cfg->kafka ? source_kafka_open(cfg, out, err) : source_file_open(cfg, out, err);
+}
+
+void source_close(struct source *s)
+{
+    if (s)
+        s->ops->close(s);
+}
+
+static void count_batch(const struct source_batch *b)
+{
+    uint64_t messages[ZL_N_TOPICS] = {0}, bytes[ZL_N_TOPICS] = {0};
+    for (int i = 0; i < b->n; i++) {
+        const struct source_message *m = &b->messages[i];
+        messages[m->topic]++;
+        bytes[m->topic] += m->key.len + m->value.len;
+    }
+    for (unsigned t = 0; t < ZL_N_TOPICS; t++) {
+        if (!messages[t])
+            continue;
+        metrics_add(METRIC_SOURCE_MESSAGES, t, messages[t]);
+        metrics_add(METRIC_SOURCE_BYTES, t, bytes[t]);
+    }
+}
+
+enum zl_status source_poll(struct source *s, struct source_batch *out, struct zl_error *err)
+{
+    out->n = 0;
+    out->more = false;
+    enum zl_status st = s->ops->poll(s, out, err);
+    count_batch(out);
+    return st;
+}
+
+int source_fds(struct source *s, int *fds, int max)
+{
+    return s->ops->fds(s, fds, max);
+}
+
+void source_wake_clear(struct source *s)
+{
+    s->ops->wake_clear(s);
+}
+
+bool source_items_ready(const struct source *s)
+{
+    return s->ops->items_ready(s);
+}
+
+bool source_connected(struct source *s, char *why, size_t len)
+{
+    if (why && len)
+        why[0] = '\0';
+    return s->ops->connected(s, why, len);
+}
+
+int source_partitions(const struct source *s)
+{
+    return s->ops->partitions(s);
+}
+
+int64_t source_high_watermark(struct source *s, enum zl_topic topic, int32_t partition)
+{
+    return s->ops->high_watermark(s, topic, partition);
+}
+
+struct zl_span source_statistics(struct source *s)
+{
+    return s->ops->statistics(s);
+}
+
+void source_commit(struct source *s, const struct zl_positions *upto)
+{
+    s->ops->commit(s, upto);
+}
+
+enum zl_status source_check(const struct source_config *cfg, int timeout_ms, struct zl_error *err)
+{
+    if (err)
+        err->text[0] = '\0';
+    return cfg->kafka ? source_kafka_check(cfg, timeout_ms, err) : source_file_check(cfg, err);
+}
