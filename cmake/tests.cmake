@@ -1,5 +1,5 @@
 # tests.cmake - unit tests (cmocka), fuzz targets with their corpus, benches. Found by their names, see style of tests/.
-# Labels: unit, fuzz. Benches are built, never run by ctest.
+# Labels: unit, fuzz. Benches and probes are built, never run by ctest.
 
 pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
 
@@ -41,6 +41,17 @@ foreach(file IN LISTS fuzz_targets)
     message(STATUS "${target} has no corpus in tests/fuzz/corpus/${name}: not run by ctest")
   endif()
 endforeach()
+
+# ---- tests/support/<name>.c -> <name>: probes that system tests and benches start, found in $ZHILIU_BUILD
+if(NOT ZL_FUZZ)
+  file(GLOB tools CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/support/*.c)
+  foreach(file IN LISTS tools)
+    get_filename_component(target ${file} NAME_WE)
+    add_executable(${target} ${file})
+    target_include_directories(${target} PRIVATE ${CMAKE_SOURCE_DIR}/tests)
+    target_link_libraries(${target} PRIVATE zl_warnings zhiliu_core)
+  endforeach()
+endif()
 
 # ---- tests/bench/<name>.c -> bench_<name>; OpenBLAS is the yardstick of some
 if(NOT ZL_FUZZ)
