@@ -38,15 +38,17 @@ struct checkpoint;
 
 /* Makes the folder if it is not there, locks it, raises the epoch. ZL_EIO, ZL_ECONFIG (locked by pid N). */
 MUST_CHECK enum zl_status checkpoint_open(const struct checkpoint_config *cfg, struct checkpoint **out, struct zl_error *err);
+/* Before the registered tables are closed. What is not sealed is given up. Copes with NULL. */
 void checkpoint_close(struct checkpoint *c);
 uint64_t checkpoint_epoch(const struct checkpoint *c);
 
-/* Before load: tables in the order they are to be loaded (by kind); guard may be NULL. */
+/* Before load: tables in the order of their kinds, guard_rows() among them; guard (the ids themselves) may be NULL. The room's count()
+ * covers every row that was touched, and read() takes all bytes of a row. */
 void checkpoint_register(struct checkpoint *c, struct rows_table table);
 void checkpoint_register_guard(struct checkpoint *c, struct guard *g);
 
 /* Fills tables and positions from the best usable files. ZL_ENOENT: there is none, start afresh. Damaged files are named in log lines
- * and passed over for older ones; ZL_EBADDATA: files are there but none is usable, or they are of another version or pipeline. When a table's
+ * and passed over for older ones, then renamed to NAME.set-aside with all that lies beyond the chosen moment; ZL_EBADDATA: files are there but none is usable, or they are of another version or pipeline. When a table's
  * read() refuses a row the tables are half filled: the caller must stop. */
 MUST_CHECK enum zl_status checkpoint_load(struct checkpoint *c, struct zl_positions *positions, struct zl_error *err);
 
@@ -55,6 +57,8 @@ MUST_CHECK enum zl_status checkpoint_load(struct checkpoint *c, struct zl_positi
  * rows go into the next moment; the loop goes on. */
 void checkpoint_step(struct checkpoint *c, int64_t now_ms, const struct zl_positions *positions, uint64_t dead_put,
                      uint64_t dead_acked);
+/* Is there work left that wants the loop's next turn soon (slices, a seal)? NULL: no. */
+bool checkpoint_busy(const struct checkpoint *c);
 /* A moment now, waited for (shutdown): at most timeout_ms. acked() is asked for the newest acknowledged dead letter. */
 MUST_CHECK enum zl_status checkpoint_finish(struct checkpoint *c, int64_t now_ms, const struct zl_positions *positions,
                                             uint64_t dead_put, uint64_t (*acked)(void *ctx), void *ctx, int timeout_ms,

@@ -1,0 +1,251 @@
+/* One batch, from raw messages to marked users. Read this beside docs/tour.md.
+ *
+ *   raw -> decode -> events | items | controls | rejects
+ *   items, controls -> catalog, model            events -> guard -> (ids) -> reward -> model -> publish
+ *   rejects of decode and guard -> dead letters; when all are taken, and only then, the positions move. */
+#include <stdio.h>
+#include <string.h>
+
+#include "app/engine_priv.h"
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/metrics.h"
+
+#define PUBLISH_BUDGET_NS 1000000000LL /* event by event (a file): rank everything that is due */
+
+/* ---- decode ---- */
+
+static void decode_all(struct engine *e)
+{
+    decode_begin(e->decode);
+    for (int i = 0; i < e->batch.n; i++) {
+        const struct source_message *s = &e->batch.messages[i];
+        struct decode_message m = {.topic = s->topic,
+                                   .partition = s->partition,
+                                   .offset = s->offset,
+                                   .log_ms = s->log_ms,
+                                   .sent_ms = s->sent_ms,
+                                   .has_key = s->has_key,
+                                   .has_value = s->has_value,
+                                   .key = s->key,
+                                   .value = s->value};
+        decode_message(e->decode, &m, (uint32_t)i);
+        metrics_add(METRIC_SOURCE_MESSAGES, s->topic, 1);
+        metrics_add(METRIC_SOURCE_BYTES, s->topic, s->value.len);
+    }
+}
+
+static struct zl_reject *add_reject(struct engine *e)
+{
+    if (e->n_rejects == e->max_rejects) {
+        e->max_rejects = e->max_rejects ? e->max_rejects * 2 : 64;
+        e->rejects = xrealloc(e->rejects, (size_t)e->max_rejects, sizeof *e->rejects);
+    }
+    return &e->rejects[e->n_rejects++];
+}
+
+/* ---- items and controls ---- */
+
+static void take_item(struct engine *e, const struct zl_item *item)
+{
+    uint32_t index = ids_intern(e->items, item->item_id);
+    if (index == ZL_NO_INDEX) {
+        LOG(WARN, "catalog", "the item table is full: raise catalog.max_items (%lld)", (long long)e->cfg->catalog.max_items);
+        return;
+    }
+    uint32_t course = item->course_id.len ? ids_intern(e->courses, item->course_id) : ZL_NO_INDEX;
+    catalog_put(e->catalog, index, item, course);
+    if (!item->removed)
+        model_know_item(e->model, index);
+    metrics_add(METRIC_ITEMS, item->removed ? ZL_ITEM_REMOVED : item->status, 1);
+}
+
+static void take_items(struct engine *e)
+{
+    int n;
+    const struct zl_item *items = decode_items(e->decode, &n);
+    for (int i = 0; i < n; i++)
+        take_item(e, &items[i]);
+}
+
+static void take_controls(struct engine *e)
+{
+    int n;
+    const struct zl_control *controls = decode_controls(e->decode, &n);
+    for (int i = 0; i < n; i++) {
+        const struct zl_control *c = &controls[i];
+        metrics_add(METRIC_CONTROLS, c->type, 1);
+        uint32_t user = ids_intern(e->users, c->user_id);
+        if (user == ZL_NO_INDEX)
+            continue;
+        if (c->type == ZL_FORGET) {
+            model_forget(e->model, user);
+            publish_forget(e->publish, user);
+        } else {
+            model_set_opt_out(e->model, user, c->type == ZL_OPT_OUT);
+            publish_mark(e->publish, user, c->from.sent_ms, c->from.log_ms, clock_monotonic_ns());
+        }
+    }
+}
+
+/* ---- events ---- */
+
+/* Ids to indexes, in log order; an event whose user or item does not fit any more is counted and let go. */
+static void resolve(struct engine *e, struct zl_event *ev)
+{
+    ev->user = ids_intern(e->users, ev->user_id);
+    ev->item = ev->item_id.len ? ids_intern(e->items, ev->item_id) : ZL_NO_INDEX;
+    ev->course = ev->course_id.len ? ids_intern(e->courses, ev->course_id) : ZL_NO_INDEX;
+    if (ev->user == ZL_NO_INDEX || (ev->item_id.len && ev->item == ZL_NO_INDEX)) {
+        ev->outcome = ZL_TABLE_FULL;
+        LOG(WARN, "engine", "the %s table is full: events of new ones are not learned; raise %s",
+            ev->user == ZL_NO_INDEX ? "user" : "item", ev->user == ZL_NO_INDEX ? "model.max_users" : "catalog.max_items");
+        return;
+    }
+    if (ev->item == ZL_NO_INDEX)
+        return;
+    catalog_observe(e->catalog, ev->item, ev);
+    if (ev->course == ZL_NO_INDEX)
+        ev->course = catalog_course(e->catalog, ev->item);
+    if (ev->duration_ms < 0)
+        ev->duration_ms = catalog_duration_ms(e->catalog, ev->item);
+}
+
+static void note_guard_reject(struct engine *e, const struct zl_event *ev, uint32_t message)
+{
+    struct zl_reject *r = add_reject(e);
+    const struct source_message *m = &e->batch.messages[message];
+    *r = (struct zl_reject){.from = ev->from, .reason = ev->reason, .key = m->key, .message = message};
+    r->value = decode_element(e->decode, m->value, ev->from.index);
+    snprintf(r->detail, sizeof r->detail, "%s", ev->detail ? ev->detail : "");
+}
+
+/* Messages come in order of the batch, and so do their events. */
+static void collect_guard_rejects(struct engine *e, const struct zl_event *events, int n)
+{
+    uint32_t message = 0;
+    for (int i = 0; i < n; i++) {
+        if (events[i].outcome != ZL_REJECTED)
+            continue;
+        while (e->batch.messages[message].topic != ZL_TOPIC_EVENTS ||
+               e->batch.messages[message].partition != events[i].from.partition ||
+               e->batch.messages[message].offset != events[i].from.offset) {
+            message++;
+            ASSERT(message < (uint32_t)e->batch.n);
+        }
+        note_guard_reject(e, &events[i], message);
+    }
+}
+
+static void score_event(void *ctx, const struct zl_event *ev)
+{
+    struct engine *e = ctx;
+    if (ev->item != ZL_NO_INDEX)
+        e->opt.scored(e->opt.ctx, ev, rank_of(e->rank, ev->user, ev->item));
+}
+
+static void mark_user(struct engine *e, const struct zl_event *ev, int64_t now_ns)
+{
+    publish_mark(e->publish, ev->user, ev->from.sent_ms ? ev->from.sent_ms : ev->from.log_ms, ev->from.log_ms, now_ns);
+}
+
+static void learn_all(struct engine *e, struct zl_event *events, int n, int64_t now_ns)
+{
+    reward_batch(e->reward, events, n);
+    model_batch(e->model, events, n, e->opt.scored ? score_event : NULL, e);
+    for (int i = 0; i < n; i++)
+        if (events[i].outcome == ZL_LEARNED || events[i].outcome == ZL_COUNTED)
+            mark_user(e, &events[i], now_ns);
+}
+
+/* A file: each event's list before the next event, as if the log had come slowly. */
+static void learn_each(struct engine *e, struct zl_event *events, int n)
+{
+    for (int i = 0; i < n; i++) {
+        int64_t now_ns = clock_monotonic_ns();
+        struct zl_position *at = zl_positions_get(&e->positions, ZL_TOPIC_EVENTS, events[i].from.partition);
+        at->next = events[i].from.offset + 1; /* versions the list; the batch's own move comes when it settles */
+        if (events[i].from.log_ms > at->log_ms)
+            at->log_ms = events[i].from.log_ms;
+        learn_all(e, &events[i], 1, now_ns);
+        publish_due(e->publish, now_ns, true, PUBLISH_BUDGET_NS);
+        publish_exchange(e->publish, now_ns);
+    }
+}
+
+static void take_events(struct engine *e, int64_t now_ns)
+{
+    int n;
+    struct zl_event *events = decode_events(e->decode, &n);
+    int64_t start_ns = clock_monotonic_ns();
+    guard_batch(e->guard, events, n);
+    for (int i = 0; i < n; i++)
+        if (events[i].outcome == ZL_COUNTED)
+            resolve(e, &events[i]);
+    int64_t guarded_ns = clock_monotonic_ns();
+    if (e->each_event)
+        learn_each(e, events, n);
+    else
+        learn_all(e, events, n, now_ns);
+    for (int i = 0; i < n; i++)
+        metrics_add(METRIC_EVENTS, (unsigned)events[i].type * ZL_N_OUTCOMES + events[i].outcome, 1);
+    metrics_observe(METRIC_STAGE_SECONDS, STAGE_GUARD, (double)(guarded_ns - start_ns) * 1e-9);
+    metrics_observe(METRIC_STAGE_SECONDS, STAGE_LEARN, (double)(clock_monotonic_ns() - guarded_ns) * 1e-9);
+    collect_guard_rejects(e, events, n);
+}
+
+void batch_take(struct engine *e, int64_t now_ns)
+{
+    int n;
+    e->n_rejects = e->next_reject = 0;
+    decode_all(e);
+    const struct zl_reject *rejects = decode_rejects(e->decode, &n);
+    for (int i = 0; i < n; i++)
+        *add_reject(e) = rejects[i];
+    metrics_observe(METRIC_BATCH_SIZE, 0, e->batch.n);
+    metrics_observe(METRIC_STAGE_SECONDS, STAGE_DECODE, (double)(clock_monotonic_ns() - now_ns) * 1e-9);
+    take_items(e);
+    take_controls(e);
+    take_events(e, now_ns);
+    publish_cut(e->publish);
+    e->messages += (uint64_t)e->batch.n;
+    e->held = true;
+}
+
+/* ---- positions ---- */
+
+static void move_positions(struct engine *e)
+{
+    for (int i = 0; i < e->batch.n; i++) {
+        const struct source_message *m = &e->batch.messages[i];
+        struct zl_position *at = zl_positions_get(&e->positions, m->topic, m->partition);
+        ASSERT(at);
+        at->next = m->offset + 1;
+        if (m->log_ms > at->log_ms)
+            at->log_ms = m->log_ms;
+    }
+    int n;
+    const struct zl_event *events = decode_events(e->decode, &n); /* a file's clock is in its events */
+    for (int i = 0; i < n; i++) {
+        struct zl_position *at = zl_positions_find(&e->positions, ZL_TOPIC_EVENTS, events[i].from.partition);
+        if (events[i].from.log_ms > at->log_ms)
+            at->log_ms = events[i].from.log_ms;
+    }
+}
+
+enum zl_status batch_settle(struct engine *e, struct zl_error *err)
+{
+    while (e->next_reject < e->n_rejects) {
+        const struct zl_reject *r = &e->rejects[e->next_reject];
+        enum zl_status st = dead_letters_put(e->dead_letters, r, &e->batch.messages[r->message], err);
+        if (st == ZL_EAGAIN)
+            return ZL_OK; /* stays held: nothing more is polled until it is taken */
+        TRY(st);
+        metrics_add(METRIC_REJECTS, r->reason, 1);
+        e->next_reject++;
+    }
+    move_positions(e);
+    e->held = false;
+    return ZL_OK;
+}

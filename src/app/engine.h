@@ -1,0 +1,56 @@
+/* app/engine.h - all rooms wired together, and the loop that carries values between them.
+ * Promise  One thread, one pass, in log order. Rows and offsets of a checkpoint are of one moment: a batch is either wholly in the
+ *          state with its offsets moved, or not begun. Ends by itself at the end of a file or range, or when asked to stop.
+ * Threads  the caller's; engine_stop() from any thread or signal handler. */
+#ifndef APP_ENGINE_H
+#define APP_ENGINE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "app/config.h"
+#include "base/ids.h"
+#include "base/rows.h"
+#include "zhiliu/position.h"
+
+struct engine;
+
+/* Prequential test: called before an event is learned, with the rank (from 1, ties half) of its item among all served unseen ones, 0 for a
+ * miss. */
+typedef void (*engine_scored)(void *ctx, const struct zl_event *ev, double rank);
+
+struct engine_options {
+    bool serve;                        /* checkpoint, sink, monitor, dead letters as the config says; false: replay, nothing leaves */
+    const char *checkpoint_path;       /* overrides the config's; NULL: as the config says; "": none */
+    bool read_only;                    /* inspect: load the state and nothing else; no source, no sink */
+    const struct zl_positions *from;   /* replay: start here instead of at the earliest */
+    const struct zl_positions *until;  /* replay: stop here */
+    const char *file, *items_file;     /* replay: read these instead of the config's source */
+    engine_scored scored;              /* NULL: no scores */
+    void *ctx;
+};
+
+MUST_CHECK enum zl_status engine_open(const struct config *cfg, const struct engine_options *opt, struct engine **out,
+                                      struct zl_error *err);
+void engine_close(struct engine *e);
+
+/* Runs until the end of the input or engine_stop(); then writes due lists, makes a checkpoint, leaves the group. */
+MUST_CHECK enum zl_status engine_run(struct engine *e, struct zl_error *err);
+/* Async-signal-safe. */
+void engine_stop(struct engine *e);
+/* SIGHUP: says in one line that a reload is not there yet. Async-signal-safe. */
+void engine_hang_up(struct engine *e);
+
+/* ---- what inspect and replay read ---- */
+struct model;
+struct catalog;
+const struct model *engine_model(const struct engine *e);
+const struct catalog *engine_catalog(const struct engine *e);
+const struct ids *engine_users(const struct engine *e);
+const struct ids *engine_items(const struct engine *e);
+const struct zl_positions *engine_positions(const struct engine *e);
+uint64_t engine_digest(const struct engine *e);
+uint64_t engine_moment(const struct engine *e);       /* of the loaded checkpoint, 0: none */
+uint64_t engine_messages(const struct engine *e);     /* taken in since open */
+
+#endif

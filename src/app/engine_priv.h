@@ -1,0 +1,67 @@
+/* What the files of the engine share: the struct, and who does what.
+ * wiring.c opens and closes the rooms; engine.c is the loop; batch.c carries one batch from door to shelf; watch.c looks after
+ * readiness and gauges. */
+#ifndef APP_ENGINE_PRIV_H
+#define APP_ENGINE_PRIV_H
+
+#include <signal.h>
+
+#include "app/checkpoint.h"
+#include "app/dead_letters.h"
+#include "app/engine.h"
+#include "app/publish.h"
+#include "decode/decode.h"
+#include "guard/guard.h"
+#include "monitor/monitor.h"
+#include "reward/reward.h"
+#include "source/source.h"
+
+struct engine {
+    const struct config *cfg;
+    struct engine_options opt;
+
+    struct source *source;
+    struct decode *decode;
+    struct guard *guard;
+    struct reward *reward;
+    struct catalog *catalog;
+    struct model *model;
+    struct rank *rank;
+    struct sink *sink;
+
+    struct ids *users, *items, *courses;
+    struct dead_letters *dead_letters;
+    struct checkpoint *checkpoint; /* NULL: none */
+    struct publish *publish;
+    struct monitor *monitor;       /* NULL: none */
+    struct zl_positions positions;
+    struct rows_table tables[CHECKPOINT_MAX_TABLES];
+    int n_tables;
+
+    /* the batch under way: its messages stay lent until every reject is a dead letter */
+    struct source_batch batch;
+    bool held;                     /* processed, but dead letters would not take all rejects yet */
+    struct zl_reject *rejects;     /* decode's and guard's, in order of appearance */
+    int n_rejects, max_rejects, next_reject;
+
+    bool each_event;               /* a file: lists are ranked event by event, so that output does not depend on batches */
+    uint64_t messages;
+    int64_t tick_ns;
+    uint64_t committed_moment;
+    int wake[2];                   /* pipe: engine_stop writes a byte */
+    volatile sig_atomic_t stopping, hang_up;
+};
+
+/* wiring.c */
+void wiring_source(const struct config *cfg, struct source_property *properties, struct source_config *out);
+void wiring_sink(const struct config *cfg, struct sink_config *out);
+
+/* batch.c: takes e->batch through decode, guard, reward, model; marks users; fills e->rejects; e->held is true afterwards. */
+void batch_take(struct engine *e, int64_t now_ns);
+/* Hands rejects to the dead letters; when all are taken moves the positions and lets the batch go. */
+MUST_CHECK enum zl_status batch_settle(struct engine *e, struct zl_error *err);
+
+/* watch.c: once a second */
+void watch_tick(struct engine *e, int64_t now_ns);
+
+#endif

@@ -1,0 +1,339 @@
+/* The config's numbers to the rooms' own structs, and all rooms opened in the data's order. What differs between run, replay and inspect
+ * is here and nowhere else: engine_options. */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "app/engine_priv.h"
+#include "base/check.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "base/vec.h"
+#include "version.h"
+
+#define MAX_COURSES 1000000U
+
+static const char *text_or_null(const char *text)
+{
+    return text && text[0] ? text : NULL;
+}
+
+/* ---- config -> rooms ---- */
+
+void wiring_source(const struct config *cfg, struct source_property *properties, struct source_config *out)
+{
+    for (int i = 0; i < cfg->source.n_kafka; i++)
+        properties[i] = (struct source_property){cfg->source.kafka[i].name, cfg->source.kafka[i].value};
+    *out = (struct source_config){.kafka = cfg->source.kind == 0,
+                                  .brokers = cfg->source.brokers,
+                                  .group = cfg->source.group,
+                                  .instance = cfg->source.instance,
+                                  .topics = {cfg->source.topics.events, cfg->source.topics.items, cfg->source.topics.controls},
+                                  .properties = properties,
+                                  .n_properties = cfg->source.n_kafka,
+                                  .queue_bytes = cfg->source.queue,
+                                  .max_message_bytes = cfg->decode.max_bytes,
+                                  .file = cfg->source.file,
+                                  .items_file = text_or_null(cfg->source.items_file)};
+}
+
+void wiring_sink(const struct config *cfg, struct sink_config *out)
+{
+    *out = (struct sink_config){.kind = (enum sink_kind)cfg->sink.kind,
+                                .url = cfg->sink.url,
+                                .username = text_or_null(cfg->sink.username),
+                                .password = text_or_null(cfg->sink.password),
+                                .prefix = cfg->sink.prefix,
+                                .ttl_ms = cfg->publish.ttl,
+                                .scores = cfg->sink.scores,
+                                .inflight = (int)cfg->sink.inflight,
+                                .timeout_ms = cfg->sink.timeout};
+}
+
+static void features_of(const struct config *cfg, int n_features[ZL_N_MODALITIES])
+{
+    n_features[ZL_VIDEO] = (int)cfg->catalog.features.video;
+    n_features[ZL_AUDIO] = (int)cfg->catalog.features.audio;
+    n_features[ZL_TEXT] = (int)cfg->catalog.features.text;
+}
+
+static struct model_config model_of(const struct config *cfg)
+{
+    return (struct model_config){.max_users = (uint32_t)cfg->model.max_users,
+                                 .max_items = (uint32_t)cfg->catalog.max_items,
+                                 .k = (int)cfg->model.k,
+                                 .history = (int)cfg->model.history,
+                                 .negatives = (int)cfg->model.negatives,
+                                 .window = (int)cfg->model.window,
+                                 .learning_rate = cfg->model.learning_rate,
+                                 .gamma = cfg->model.gamma,
+                                 .beta = cfg->model.beta,
+                                 .kappa = 1,
+                                 .half_lives = {20000, 2000, 300},
+                                 .session_gap_ms = cfg->model.session_gap,
+                                 .r_max = cfg->reward.r_max,
+                                 .seed = (uint64_t)cfg->model.seed};
+}
+
+/* ---- rooms ---- */
+
+static enum zl_status open_ids(struct engine *e, struct zl_error *err)
+{
+    const struct config *cfg = e->cfg;
+    TRY(ids_open(ROWS_ITEM_IDS, "item ids", (uint32_t)cfg->catalog.max_items, &e->items, err));
+    TRY(ids_open(ROWS_COURSE_IDS, "course ids", MAX_COURSES, &e->courses, err));
+    return ids_open(ROWS_USER_IDS, "user ids", (uint32_t)cfg->model.max_users, &e->users, err);
+}
+
+static enum zl_status open_decode_to_reward(struct engine *e, struct zl_error *err)
+{
+    const struct config *cfg = e->cfg;
+    struct decode_config d = {.max_bytes = cfg->decode.max_bytes, .id_seed = (uint64_t)cfg->model.seed, .check_key = cfg->source.kind == 0};
+    features_of(cfg, d.n_features);
+    TRY(decode_open(&d, &e->decode, err));
+    TRY(guard_open(&(struct guard_config){.duplicates_window_ms = cfg->guard.duplicates.window,
+                                          .duplicates_budget_bytes = cfg->guard.duplicates.budget,
+                                          .late_ms = cfg->guard.late,
+                                          .skew_ms = cfg->guard.skew,
+                                          .future_ms = cfg->guard.future},
+                   &e->guard, err));
+    struct reward_config r = {.r_max = cfg->reward.r_max,
+                              .watch = (enum reward_watch)cfg->reward.watch,
+                              .min_watch_ms = cfg->reward.min_watch,
+                              .half_life = 10000};
+    memcpy(r.weights, cfg->reward.weights, sizeof r.weights);
+    return reward_open(&r, &e->reward, err);
+}
+
+static enum zl_status open_catalog_to_rank(struct engine *e, struct zl_error *err)
+{
+    const struct config *cfg = e->cfg;
+    struct catalog_config c = {.max_items = (uint32_t)cfg->catalog.max_items, .serve_unknown = cfg->catalog.unknown == 0};
+    features_of(cfg, c.n_features);
+    TRY(catalog_open(&c, &e->catalog, err));
+    struct model_config m = model_of(cfg);
+    TRY(model_open(&m, &e->model, err));
+    return rank_open(&(struct rank_config){.n = (int)cfg->rank.n,
+                                           .max_items = (uint32_t)cfg->catalog.max_items,
+                                           .impression_penalty = cfg->rank.impression_penalty},
+                     e->model, catalog_served_array(e->catalog), e->items, &e->rank, err);
+}
+
+static void collect_tables(struct engine *e)
+{
+    e->tables[e->n_tables++] = ids_rows(e->items);
+    e->tables[e->n_tables++] = ids_rows(e->courses);
+    e->tables[e->n_tables++] = ids_rows(e->users);
+    e->tables[e->n_tables++] = catalog_rows(e->catalog);
+    e->n_tables += model_rows(e->model, e->tables + e->n_tables, CHECKPOINT_MAX_TABLES - e->n_tables);
+    e->tables[e->n_tables++] = reward_rows(e->reward);
+    e->tables[e->n_tables++] = guard_rows(e->guard);
+}
+
+/* ---- state ---- */
+
+static const char *checkpoint_path(const struct engine *e)
+{
+    const char *path = e->opt.checkpoint_path ? e->opt.checkpoint_path : e->opt.serve || e->opt.read_only ? e->cfg->checkpoint.path : NULL;
+    return path && path[0] && strcmp(path, "off") != 0 ? path : NULL;
+}
+
+static void say_start(const struct engine *e)
+{
+    if (checkpoint_sealed_moment(e->checkpoint))
+        LOG(INFO, "engine", "checkpoint: moment %llu with %u users and %u items; going on from its offsets",
+            (unsigned long long)checkpoint_sealed_moment(e->checkpoint), ids_count(e->users), ids_count(e->items));
+    else
+        LOG(INFO, "engine", "no checkpoint in %s: starting at the earliest offset", checkpoint_path(e));
+}
+
+static enum zl_status load_state(struct engine *e, struct zl_error *err)
+{
+    const char *path = checkpoint_path(e);
+    if (!path) {
+        if (e->opt.read_only)
+            return zl_fail(err, ZL_ENOENT, "there is no checkpoint to inspect: give --checkpoint FOLDER or set checkpoint.path");
+        return ZL_OK;
+    }
+    TRY(checkpoint_open(&(struct checkpoint_config){.path = path,
+                                                    .interval_ms = e->cfg->checkpoint.interval,
+                                                    .fingerprint = config_fingerprint(e->cfg),
+                                                    .read_only = e->opt.read_only},
+                        &e->checkpoint, err));
+    for (int i = 0; i < e->n_tables; i++)
+        checkpoint_register(e->checkpoint, e->tables[i]);
+    checkpoint_register_guard(e->checkpoint, e->guard);
+    enum zl_status st = checkpoint_load(e->checkpoint, &e->positions, err);
+    if (st == ZL_ENOENT && e->opt.read_only)
+        return zl_fail(err, ZL_ENOENT, "there is no checkpoint in %s yet", path);
+    if (st != ZL_OK && st != ZL_ENOENT)
+        return st;
+    if (!e->opt.read_only)
+        say_start(e);
+    struct zl_position *at = zl_positions_find(&e->positions, ZL_TOPIC_EVENTS, 0);
+    if (e->cfg->source.kind == 1 && at)
+        decode_set_clock(e->decode, at->log_ms);
+    return ZL_OK;
+}
+
+/* ---- doors ---- */
+
+static enum zl_status open_source(struct engine *e, struct zl_error *err)
+{
+    struct source_property properties[CONFIG_MAX_PROPERTIES];
+    struct source_config s;
+    wiring_source(e->cfg, properties, &s);
+    if (e->opt.file) {
+        s.kafka = false;
+        s.file = e->opt.file;
+        s.items_file = e->opt.items_file;
+    }
+    if (e->opt.from)
+        e->positions = *e->opt.from;
+    s.positions = &e->positions;
+    s.until = e->opt.until;
+    e->each_event = !s.kafka && e->opt.serve && e->cfg->sink.kind != SINK_NONE;
+    return source_open(&s, &e->source, err);
+}
+
+static enum zl_status open_dead_letters(struct engine *e, struct zl_error *err)
+{
+    struct source_property properties[CONFIG_MAX_PROPERTIES];
+    struct source_config s;
+    wiring_source(e->cfg, properties, &s);
+    bool kafka = s.kafka && e->opt.serve && !e->opt.file;
+    return dead_letters_open(&(struct dead_letters_config){.brokers = kafka ? s.brokers : NULL,
+                                                           .properties = s.properties,
+                                                           .n_properties = s.n_properties,
+                                                           .topic = e->cfg->dead_letters.topic,
+                                                           .file = e->opt.serve ? text_or_null(e->cfg->dead_letters.file) : NULL,
+                                                           .topics = {s.topics[0], s.topics[1], s.topics[2]}},
+                             &e->dead_letters, err);
+}
+
+static enum zl_status open_sink(struct engine *e, struct zl_error *err)
+{
+    struct sink_config s;
+    wiring_sink(e->cfg, &s);
+    if (!e->opt.serve)
+        s.kind = SINK_NONE;
+    TRY(sink_open(&s, &e->sink, err));
+    return publish_open(&(struct publish_config){.max_users = (uint32_t)e->cfg->model.max_users,
+                                                 .n = (int)e->cfg->rank.n,
+                                                 .coalesce_ns = e->cfg->rank.coalesce * 1000000,
+                                                 .active_ms = e->cfg->publish.active,
+                                                 .ttl_ms = e->cfg->publish.ttl,
+                                                 .incarnation = (uint32_t)e->cfg->publish.incarnation,
+                                                 .epoch = e->checkpoint ? checkpoint_epoch(e->checkpoint) : 1,
+                                                 .ranked = s.kind != SINK_NONE},
+                        e->model, e->rank, e->catalog, e->sink, e->users, e->items, &e->positions, &e->publish, err);
+}
+
+static enum zl_status open_doors(struct engine *e, struct zl_error *err)
+{
+    TRY(open_dead_letters(e, err));
+    TRY(open_sink(e, err));
+    TRY(open_source(e, err));
+    if (e->opt.serve)
+        TRY(monitor_open(e->cfg->monitor.listen, &e->monitor, err));
+    return ZL_OK;
+}
+
+static enum zl_status open_all(struct engine *e, struct zl_error *err)
+{
+    if (pipe2(e->wake, O_CLOEXEC | O_NONBLOCK) != 0)
+        return zl_fail(err, ZL_EINTERNAL, "cannot make a pipe");
+    TRY(open_ids(e, err));
+    TRY(open_decode_to_reward(e, err));
+    TRY(open_catalog_to_rank(e, err));
+    collect_tables(e);
+    TRY(load_state(e, err));
+    return e->opt.read_only ? ZL_OK : open_doors(e, err);
+}
+
+enum zl_status engine_open(const struct config *cfg, const struct engine_options *opt, struct engine **out, struct zl_error *err)
+{
+    struct engine *e = xcalloc(1, sizeof *e);
+    *out = NULL;
+    e->cfg = cfg;
+    e->opt = *opt;
+    e->wake[0] = e->wake[1] = -1;
+    metrics_set_info(ZL_VERSION, source_library_version(), vec_kernel());
+    enum zl_status st = open_all(e, err);
+    if (st != ZL_OK) {
+        engine_close(e);
+        return st;
+    }
+    *out = e;
+    return ZL_OK;
+}
+
+void engine_close(struct engine *e)
+{
+    if (!e)
+        return;
+    monitor_close(e->monitor);
+    source_close(e->source);
+    publish_close(e->publish);
+    sink_close(e->sink, 500);
+    dead_letters_close(e->dead_letters, 1000);
+    checkpoint_close(e->checkpoint);
+    rank_close(e->rank);
+    model_close(e->model);
+    catalog_close(e->catalog);
+    reward_close(e->reward);
+    guard_close(e->guard);
+    decode_close(e->decode);
+    ids_close(e->users);
+    ids_close(e->courses);
+    ids_close(e->items);
+    for (int i = 0; i < 2; i++)
+        if (e->wake[i] >= 0)
+            close(e->wake[i]);
+    free(e->rejects);
+    free(e);
+}
+
+/* ---- what inspect and replay read ---- */
+
+const struct model *engine_model(const struct engine *e)
+{
+    return e->model;
+}
+
+const struct catalog *engine_catalog(const struct engine *e)
+{
+    return e->catalog;
+}
+
+const struct ids *engine_users(const struct engine *e)
+{
+    return e->users;
+}
+
+const struct ids *engine_items(const struct engine *e)
+{
+    return e->items;
+}
+
+const struct zl_positions *engine_positions(const struct engine *e)
+{
+    return &e->positions;
+}
+
+uint64_t engine_digest(const struct engine *e)
+{
+    return checkpoint_digest(e->tables, e->n_tables);
+}
+
+uint64_t engine_moment(const struct engine *e)
+{
+    return e->checkpoint ? checkpoint_sealed_moment(e->checkpoint) : 0;
+}
+
+uint64_t engine_messages(const struct engine *e)
+{
+    return e->messages;
+}
