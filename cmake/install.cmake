@@ -10,7 +10,7 @@ install(FILES ${CMAKE_CURRENT_BINARY_DIR}/zhiliu.pc DESTINATION ${CMAKE_INSTALL_
 install(FILES docs/zhiliu.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
 foreach(folder pipelines config)
   if(IS_DIRECTORY ${CMAKE_SOURCE_DIR}/${folder})
-    install(DIRECTORY ${folder} DESTINATION ${CMAKE_INSTALL_DATADIR}/zhiliu)
+    install(DIRECTORY ${folder} DESTINATION ${CMAKE_INSTALL_DATADIR}/zhiliu PATTERN "*.in" EXCLUDE)
   endif()
 endforeach()
 configure_file(config/zhiliu.service.in zhiliu.service @ONLY)
