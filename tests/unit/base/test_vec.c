@@ -1,0 +1,141 @@
+/* Stands for src/base/vec.c, special.c, topk.c: the written order of sums, errors of special functions, the order of the best. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "base/rng.h"
+#include "base/special.h"
+#include "base/topk.h"
+#include "base/vec.h"
+
+#define SEED 42
+
+static void fill(struct rng *r, float *v, int n)
+{
+    for (int i = 0; i < n; i++)
+        v[i] = (float)(rng_uniform(r) * 2 - 1);
+}
+
+/* 16 running sums and a tree, with each product rounded by itself: what every version must give, to the bit. */
+static float plain_dot(const float *a, const float *b, int k)
+{
+    float s[16] = {0};
+    for (int f = 0; f < k; f++) {
+        volatile float product = a[f] * b[f];
+        s[f % 16] = f < 16 ? product : s[f % 16] + product;
+    }
+    for (int w = 8; w > 0; w /= 2)
+        for (int i = 0; i < w; i++)
+            s[i] += s[i + w];
+    return s[0];
+}
+
+static void a_dot_product_has_the_bits_of_the_written_order(void **state)
+{
+    (void)state;
+    struct rng r = {SEED};
+    float a[256], b[256];
+    for (int round = 0; round < 1000; round++)
+        for (int k = 16; k <= 256; k += 48) {
+            fill(&r, a, k);
+            fill(&r, b, k);
+            assert_true(vec_dot(a, b, k) == plain_dot(a, b, k));
+        }
+}
+
+static void adding_rows_has_the_bits_of_the_written_order(void **state)
+{
+    (void)state;
+    struct rng r = {SEED};
+    float x1[64], x2[64], y[64], z[64];
+    for (int round = 0; round < 1000; round++) {
+        fill(&r, x1, 64);
+        fill(&r, x2, 64);
+        fill(&r, y, 64);
+        float a = (float)rng_uniform(&r);
+        for (int f = 0; f < 64; f++) {
+            volatile float sum = x1[f] + x2[f], product = a * sum;
+            z[f] = y[f] + product;
+        }
+        vec_add_sum(y, a, x1, x2, 64);
+        assert_memory_equal(y, z, sizeof y);
+        for (int f = 0; f < 64; f++) {
+            volatile float product = a * x1[f];
+            z[f] = y[f] + product;
+        }
+        vec_add(y, a, x1, 64);
+        assert_memory_equal(y, z, sizeof y);
+    }
+}
+
+static void special_functions_are_as_close_as_the_header_says(void **state)
+{
+    (void)state;
+    struct rng r = {SEED};
+    float x[1000], e[1000];
+    for (int i = 0; i < 200000; i++) {
+        double v = (rng_uniform(&r) - 0.5) * 2000;
+        assert_true(fabs(special_exp2(v) / exp2(v) - 1) < 2e-15);
+        double p = exp2(v / 2);
+        assert_true(fabs(special_log2(p) - log2(p)) <= 2e-15 * fmax(1, fabs(log2(p))));
+    }
+    assert_true(special_exp2(-INFINITY) == 0);
+    for (int i = 0; i < 1000; i++)
+        x[i] = (float)-i * 0.0869f;
+    special_exp_all(x, e, 1000);
+    for (int i = 0; i < 1000; i++)
+        assert_true(fabs((double)e[i] / exp((double)x[i]) - 1) < 2.5e-7);
+    assert_true(e[0] == 1.0f);
+}
+
+static bool smaller_key(const void *ctx, uint32_t a, uint32_t b)
+{
+    (void)ctx;
+    return a < b;
+}
+
+static int by_score(const void *a, const void *b)
+{
+    const struct topk_entry *x = a, *y = b;
+    if (x->score != y->score)
+        return x->score > y->score ? -1 : 1;
+    return (x->key > y->key) - (x->key < y->key);
+}
+
+static void the_best_n_are_those_of_a_full_sort_ties_included(void **state)
+{
+    (void)state;
+    struct rng r = {SEED};
+    for (int round = 0; round < 500; round++) {
+        struct topk_entry all[300], heap[20];
+        struct topk t = {.heap = heap, .n_max = 20, .before = smaller_key};
+        int n = 1 + (int)rng_below(&r, 300);
+        for (int i = 0; i < n; i++) {
+            all[i] = (struct topk_entry){(float)rng_below(&r, 12), (uint32_t)i};
+            topk_offer(&t, all[i].score, all[i].key);
+        }
+        topk_sort(&t);
+        qsort(all, (size_t)n, sizeof all[0], by_score);
+        assert_int_equal(t.n, n < 20 ? n : 20);
+        for (int i = 0; i < t.n; i++)
+            assert_int_equal(heap[i].key, all[i].key);
+    }
+}
+
+int main(void)
+{
+    printf("SEED %d, kernel %s\n", SEED, vec_kernel());
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_dot_product_has_the_bits_of_the_written_order),
+        cmocka_unit_test(adding_rows_has_the_bits_of_the_written_order),
+        cmocka_unit_test(special_functions_are_as_close_as_the_header_says),
+        cmocka_unit_test(the_best_n_are_those_of_a_full_sort_ties_included),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,332 @@
+/* Stands for src/model/model.c, users.c, items.c, window.c, popularity.c: what one event does to the rows, and that rows come back. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "app/checkpoint.h"
+#include "model/model_priv.h"
+
+static struct model *open_model(void)
+{
+    struct model_config cfg = {.max_users = 1000,
+                               .max_items = 1000,
+                               .k = 16,
+                               .history = 5,
+                               .negatives = 8,
+                               .window = 512,
+                               .learning_rate = 0.1,
+                               .gamma = 0.8,
+                               .beta = 0.5,
+                               .kappa = 1,
+                               .half_lives = {1000, 100, 10},
+                               .session_gap_ms = 1800000,
+                               .r_max = 5,
+                               .seed = 3};
+    struct model *m;
+    struct zl_error err;
+    assert_int_equal(model_open(&cfg, &m, &err), ZL_OK);
+    return m;
+}
+
+static int64_t next_offset;
+
+static enum zl_outcome give(struct model *m, enum zl_event_type type, uint32_t user, uint32_t item, double reward, int64_t at_ms)
+{
+    struct zl_event ev = {.from = {.offset = next_offset++},
+                          .type = type,
+                          .user = user,
+                          .item = item,
+                          .course = ZL_NO_INDEX,
+                          .outcome = ZL_COUNTED,
+                          .weight = 1,
+                          .at_ms = at_ms,
+                          .reward_micro = (int64_t)(reward * 1e6)};
+    model_batch(m, &ev, 1, NULL, NULL);
+    return ev.outcome;
+}
+
+static struct model_user_info user_of(const struct model *m, uint32_t user)
+{
+    struct model_user_info u;
+    model_user_info(m, user, &u);
+    return u;
+}
+
+static bool has_seen(const struct model *m, uint32_t user, uint32_t item)
+{
+    uint32_t n;
+    const uint32_t *seen = model_seen(m, user, &n);
+    for (uint32_t i = 0; i < n; i++)
+        if (seen[i] == item)
+            return true;
+    return false;
+}
+
+static void a_later_event_of_the_session_adds_only_the_difference(void **state)
+{
+    (void)state;
+    struct model *m = open_model();
+    assert_int_equal(give(m, ZL_LIKE, 0, 1, 1, 1000), ZL_LEARNED);
+    assert_int_equal(give(m, ZL_WATCH, 0, 1, 0.4, 2000), ZL_COUNTED); /* less than the like: nothing to add */
+    assert_int_equal(give(m, ZL_SHARE, 0, 1, 2, 3000), ZL_LEARNED);
+    assert_int_equal(user_of(m, 0).history[0].reward_micro, 2000000);
+    assert_int_equal(give(m, ZL_LIKE, 0, 1, 1, 3000 + 1800001), ZL_LEARNED); /* a new session */
+    assert_int_equal(user_of(m, 0).history[0].reward_micro, 1000000);
+    assert_int_equal(user_of(m, 0).n_history, 1);
+    assert_int_equal(m->window.n, 2); /* one positive a session */
+    model_close(m);
+}
+
+static void a_repeat_moves_the_item_to_the_front_of_a_full_ring(void **state)
+{
+    (void)state;
+    struct model *m = open_model();
+    for (uint32_t i = 0; i < 7; i++)
+        give(m, ZL_LIKE, 0, i, 1, 1000 + i);
+    struct model_user_info u = user_of(m, 0);
+    assert_int_equal(u.n_history, 5);
+    assert_int_equal(u.history[0].item, 6);
+    assert_int_equal(u.history[4].item, 2);
+    give(m, ZL_COIN, 0, 4, 2, 2000);
+    u = user_of(m, 0);
+    assert_int_equal(u.n_history, 5);
+    assert_int_equal(u.history[0].item, 4);
+    assert_int_equal(u.history[1].item, 6);
+    assert_true(has_seen(m, 0, 0)); /* out of the ring, still met */
+    model_close(m);
+}
+
+static void an_impression_is_neither_seen_nor_learned(void **state)
+{
+    (void)state;
+    struct model *m = open_model();
+    uint32_t n;
+    assert_int_equal(give(m, ZL_IMPRESSION, 0, 1, 0, 1000), ZL_COUNTED);
+    give(m, ZL_IMPRESSION, 0, 1, 0, 1001);
+    assert_false(has_seen(m, 0, 1));
+    const struct model_impressed *shown = model_impressions(m, 0, &n);
+    assert_int_equal(n, 1);
+    assert_int_equal(shown[0].times, 2);
+    give(m, ZL_WATCH, 0, 1, 0.5, 1002);
+    model_impressions(m, 0, &n);
+    assert_int_equal(n, 0);
+    assert_true(has_seen(m, 0, 1));
+    for (uint32_t i = 2; i < 2 + MODEL_IMPRESSED + 5; i++)
+        give(m, ZL_IMPRESSION, 0, i, 0, 1003);
+    model_impressions(m, 0, &n);
+    assert_int_equal(n, MODEL_IMPRESSED);
+    model_close(m);
+}
+
+static void a_dislike_leaves_the_history_and_stays_seen(void **state)
+{
+    (void)state;
+    struct model *m = open_model();
+    give(m, ZL_LIKE, 0, 1, 1, 1000);
+    assert_int_equal(give(m, ZL_NOT_INTERESTED, 0, 1, 0, 1001), ZL_COUNTED);
+    assert_int_equal(user_of(m, 0).n_history, 0);
+    assert_true(has_seen(m, 0, 1));
+    model_close(m);
+}
+
+static void a_purchase_without_an_item_credits_the_last_viewed_of_the_course(void **state)
+{
+    (void)state;
+    struct model *m = open_model();
+    for (uint32_t i = 1; i <= 4; i++) {
+        struct zl_event ev = {.from = {.offset = next_offset++}, .type = ZL_WATCH, .user = 0, .item = i, .course = 9,
+                              .outcome = ZL_COUNTED, .weight = 1, .at_ms = 1000 + i, .reward_micro = 100000};
+        model_batch(m, &ev, 1, NULL, NULL);
+    }
+    struct zl_event buy = {.from = {.offset = next_offset++}, .type = ZL_PURCHASE, .user = 0, .item = ZL_NO_INDEX, .course = 9,
+                           .outcome = ZL_COUNTED, .weight = 1, .at_ms = 2000, .reward_micro = 4000000};
+    model_batch(m, &buy, 1, NULL, NULL);
+    assert_int_equal(buy.outcome, ZL_LEARNED);
+    struct model_user_info u = user_of(m, 0);
+    assert_int_equal(u.history[0].item, 4);
+    assert_int_equal(u.history[0].reward_micro, 2000000);
+    assert_int_equal(u.history[1].reward_micro, (int64_t)(4000000.0 / 3));
+    assert_int_equal(u.history[3].item, 1);
+    assert_int_equal(u.history[3].reward_micro, 100000); /* the fourth newest gets nothing */
+    struct model_item_info item;
+    model_item_info(m, 4, &item);
+    assert_int_equal(item.counts[ZL_PURCHASE], 0); /* counted for the user only: the event did not name it */
+    assert_int_equal(u.counts[ZL_PURCHASE], 1);
+    buy.at_ms += 8LL * 24 * 3600 * 1000;
+    buy.outcome = ZL_COUNTED;
+    model_batch(m, &buy, 1, NULL, NULL);
+    assert_int_equal(buy.outcome, ZL_COUNTED); /* after 7 days nobody is credited */
+    model_close(m);
+}
+
+static void the_seen_set_keeps_the_newest_4096(void **state)
+{
+    (void)state;
+    struct user u = {0};
+    for (uint32_t i = 0; i < MODEL_SEEN + 10; i++)
+        users_note_seen(&u, i);
+    assert_int_equal(u.seen.n, MODEL_SEEN);
+    assert_false(users_has_seen(&u, 9));
+    assert_true(users_has_seen(&u, 10));
+    assert_true(users_has_seen(&u, MODEL_SEEN + 9));
+    users_clear(&u);
+}
+
+static void popularity_is_the_sum_of_halvings(void **state)
+{
+    (void)state;
+    struct model *m = open_model();
+    double plain[3] = {0}, total[3] = {0};
+    for (int t = 1; t <= 300; t++) {
+        uint32_t item = t % 7 == 0 ? 5 : (uint32_t)(10 + t % 3);
+        give(m, ZL_LIKE, (uint32_t)t, item, 1, 1000);
+        for (int h = 0; h < 3; h++) {
+            double keep = exp2(-1 / m->cfg.half_lives[h]);
+            plain[h] = plain[h] * keep + (item == 5);
+            total[h] = total[h] * keep + 1;
+        }
+    }
+    for (int h = 0; h < 3; h++) {
+        assert_true(fabs(popularity_count(m, 5, h) - plain[h]) < 1e-9 * plain[h]);
+        assert_true(fabs(m->pop_total[h] - total[h]) < 1e-9 * total[h]);
+    }
+    model_close(m);
+}
+
+static void opted_out_users_are_counted_and_not_learned(void **state)
+{
+    (void)state;
+    struct model *m = open_model();
+    float z[16];
+    give(m, ZL_LIKE, 0, 1, 1, 1000);
+    model_set_opt_out(m, 0, true);
+    assert_int_equal(give(m, ZL_LIKE, 0, 2, 1, 1001), ZL_COUNTED);
+    assert_false(model_encode(m, 0, z));
+    assert_int_equal(user_of(m, 0).counts[ZL_LIKE], 2);
+    model_forget(m, 0);
+    assert_int_equal(user_of(m, 0).counts[ZL_LIKE], 0);
+    assert_true(user_of(m, 0).opted_out);
+    model_close(m);
+}
+
+static void random_stream(struct model *m, uint64_t seed, int n)
+{
+    struct rng r = {seed};
+    for (int i = 0; i < n; i++) {
+        struct zl_event ev = {.from = {.offset = i, .partition = (int32_t)rng_below(&r, 2)},
+                              .type = (enum zl_event_type)rng_below(&r, ZL_N_EVENT_TYPES),
+                              .user = rng_below(&r, 40),
+                              .item = rng_below(&r, 8) ? rng_below(&r, 100) : ZL_NO_INDEX,
+                              .course = rng_below(&r, 3) ? ZL_NO_INDEX : rng_below(&r, 5),
+                              .outcome = ZL_COUNTED,
+                              .weight = 1,
+                              .at_ms = 1000 + i * 100000LL,
+                              .reward_micro = rng_below(&r, 3) ? rng_below(&r, 3000000) : 0};
+        model_batch(m, &ev, 1, NULL, NULL);
+    }
+}
+
+static uint64_t digest(struct model *m)
+{
+    struct rows_table t[3];
+    return checkpoint_digest(t, model_rows(m, t, 3));
+}
+
+static void copy_rows(struct model *from, struct model *to)
+{
+    struct rows_table a[3], b[3];
+    struct zl_error err;
+    int n = model_rows(from, a, 3);
+    model_rows(to, b, 3);
+    for (int i = 0; i < n; i++)
+        for (uint32_t key = 0; key < a[i].count(a[i].room); key++) {
+            struct rows_buffer bytes = {0};
+            a[i].write(a[i].room, key, &bytes);
+            struct rows_cursor in = {.at = bytes.bytes, .end = bytes.bytes + bytes.len};
+            assert_int_equal(b[i].read(b[i].room, key, &in, &err), ZL_OK);
+            rows_buffer_release(&bytes);
+        }
+}
+
+static void rows_come_back_and_learning_goes_on_to_the_same_bytes(void **state)
+{
+    (void)state;
+    struct model *a = open_model(), *b = open_model();
+    random_stream(a, 11, 3000);
+    copy_rows(a, b);
+    assert_int_equal(digest(a), digest(b));
+    random_stream(a, 12, 500);
+    assert_int_not_equal(digest(a), digest(b));
+    random_stream(b, 12, 500);
+    assert_int_equal(digest(a), digest(b));
+    model_close(a);
+    model_close(b);
+}
+
+
+static void no_row_changes_without_being_touched_first(void **state)
+{
+    (void)state;
+    struct model *m = open_model();
+    random_stream(m, 21, 1000);
+    struct rows_table t[3];
+    int n = model_rows(m, t, 3);
+    for (int i = 0; i < n; i++) { /* forget all touches */
+        for (uint32_t d = 0; d < t[i].track->n_dirty; d++)
+            t[i].track->state[t[i].track->dirty[d]] = 0;
+        t[i].track->n_dirty = 0;
+    }
+    for (int step = 0; step < 200; step++) {
+        static struct rows_buffer before[3][1200];
+        for (int i = 0; i < n; i++)
+            for (uint32_t key = 0; key < t[i].count(t[i].room); key++) {
+                before[i][key].len = 0;
+                t[i].write(t[i].room, key, &before[i][key]);
+            }
+        uint32_t counts[3];
+        for (int i = 0; i < n; i++)
+            counts[i] = t[i].count(t[i].room);
+        struct rng r = {(uint64_t)step + 77};
+        struct zl_event ev = {.from = {.offset = 5000 + step}, .type = (enum zl_event_type)rng_below(&r, ZL_N_EVENT_TYPES),
+                              .user = rng_below(&r, 40), .item = rng_below(&r, 100), .course = rng_below(&r, 5),
+                              .outcome = ZL_COUNTED, .weight = 1, .at_ms = 400000000 + step, .reward_micro = rng_below(&r, 2) * 1000000};
+        model_batch(m, &ev, 1, NULL, NULL);
+        for (int i = 0; i < n; i++) {
+            for (uint32_t key = 0; key < counts[i]; key++) {
+                struct rows_buffer now = {0};
+                t[i].write(t[i].room, key, &now);
+                bool same = now.len == before[i][key].len && memcmp(now.bytes, before[i][key].bytes, now.len) == 0;
+                assert_true(same || t[i].track->state[key] == ROWS_DIRTY);
+                rows_buffer_release(&now);
+            }
+            for (uint32_t d = 0; d < t[i].track->n_dirty; d++)
+                t[i].track->state[t[i].track->dirty[d]] = 0;
+            t[i].track->n_dirty = 0;
+        }
+    }
+    model_close(m);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_later_event_of_the_session_adds_only_the_difference),
+        cmocka_unit_test(a_repeat_moves_the_item_to_the_front_of_a_full_ring),
+        cmocka_unit_test(an_impression_is_neither_seen_nor_learned),
+        cmocka_unit_test(a_dislike_leaves_the_history_and_stays_seen),
+        cmocka_unit_test(a_purchase_without_an_item_credits_the_last_viewed_of_the_course),
+        cmocka_unit_test(the_seen_set_keeps_the_newest_4096),
+        cmocka_unit_test(popularity_is_the_sum_of_halvings),
+        cmocka_unit_test(opted_out_users_are_counted_and_not_learned),
+        cmocka_unit_test(rows_come_back_and_learning_goes_on_to_the_same_bytes),
+        cmocka_unit_test(no_row_changes_without_being_touched_first),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,221 @@
+/* Stands for src/rank/rank.c and pack.c: the list against a slow plain version, and what may never be in it. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/ids.h"
+#include "base/rng.h"
+#include "base/vec.h"
+#include "model/model.h"
+#include "rank/rank.h"
+
+#define N_ITEMS 333 /* not a multiple of a panel */
+#define N_USERS 21
+#define LIST 20
+
+struct world {
+    struct model *m;
+    struct rank *r;
+    struct ids *ids;
+    uint8_t served[N_ITEMS + 16];
+};
+
+static void give(struct world *w, enum zl_event_type type, uint32_t user, uint32_t item, int64_t offset)
+{
+    struct zl_event ev = {.from = {.offset = offset}, .type = type, .user = user, .item = item, .course = ZL_NO_INDEX,
+                          .outcome = ZL_COUNTED, .weight = 1, .at_ms = 1000 + offset * 7000,
+                          .reward_micro = type == ZL_LIKE ? 1000000 : 0};
+    model_batch(w->m, &ev, 1, NULL, NULL);
+}
+
+static struct world make_world(uint64_t seed)
+{
+    struct world w = {0};
+    struct zl_error err;
+    struct model_config mc = {.max_users = 100, .max_items = 1024, .k = 32, .history = 20, .negatives = 16, .window = 256,
+                              .learning_rate = 0.1, .gamma = 0.8, .beta = 0.5, .kappa = 1, .half_lives = {1000, 100, 10},
+                              .session_gap_ms = 1800000, .r_max = 5, .seed = seed};
+    assert_int_equal(model_open(&mc, &w.m, &err), ZL_OK);
+    assert_int_equal(ids_open(ROWS_ITEM_IDS, "items", 1024, &w.ids, &err), ZL_OK);
+    for (int i = 0; i < N_ITEMS; i++) {
+        char id[16];
+        snprintf(id, sizeof id, "v%d", (i * 7919) % 1000); /* byte order is not index order */
+        ids_intern(w.ids, zl_span_of(id));
+        model_know_item(w.m, (uint32_t)i);
+    }
+    return w;
+}
+
+static void open_world(uint64_t seed, struct world *w)
+{
+    struct zl_error err;
+    struct rank_config rc = {.n = LIST, .max_items = 1024, .impression_penalty = 0.25};
+    struct rng r = {seed};
+    *w = make_world(seed);
+    for (int i = 0; i < N_ITEMS; i++)
+        w->served[i] = rng_below(&r, 10) != 0;
+    for (int i = 0; i < 2000; i++)
+        give(w, rng_below(&r, 4) ? ZL_LIKE : ZL_IMPRESSION, rng_below(&r, N_USERS - 2), rng_below(&r, 6) ? rng_below(&r, N_ITEMS) : 5, i);
+    give(w, ZL_IMPRESSION, N_USERS - 1, 3, 9999); /* the last two have no history */
+    assert_int_equal(rank_open(&rc, w->m, w->served, w->ids, &w->r, &err), ZL_OK);
+}
+
+static void close_world(struct world *w)
+{
+    rank_close(w->r);
+    ids_close(w->ids);
+    model_close(w->m);
+}
+
+static bool seen(const struct world *w, uint32_t user, uint32_t item)
+{
+    uint32_t n;
+    const uint32_t *s = model_seen(w->m, user, &n);
+    for (uint32_t i = 0; i < n; i++)
+        if (s[i] == item)
+            return true;
+    return false;
+}
+
+/* In the written order of vec_score_panel4: bias first, then factor by factor. */
+static float plain_score(const struct world *w, uint32_t user, uint32_t item)
+{
+    float z[32], q[32], b, popular[N_ITEMS], s;
+    uint32_t n;
+    model_item_output(w->m, item, q, &b);
+    if (model_encode(w->m, user, z)) {
+        s = b;
+        for (int f = 0; f < 32; f++) {
+            volatile float product = z[f] * q[f];
+            s += product;
+        }
+    } else {
+        model_popularity(w->m, 0, N_ITEMS, popular);
+        s = popular[item];
+    }
+    const struct model_impressed *shown = model_impressions(w->m, user, &n);
+    for (uint32_t i = 0; i < n; i++)
+        if (shown[i].item == item)
+            s -= (float)(0.25 * shown[i].times);
+    return s;
+}
+
+static const struct world *sorting;
+static uint32_t sorting_user;
+
+static int by_score(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    float sx = plain_score(sorting, sorting_user, x), sy = plain_score(sorting, sorting_user, y);
+    if (sx != sy)
+        return sx > sy ? -1 : 1;
+    return zl_span_compare(ids_name(sorting->ids, x), ids_name(sorting->ids, y));
+}
+
+static int plain_list(const struct world *w, uint32_t user, uint32_t *out)
+{
+    int n = 0;
+    for (uint32_t i = 0; i < N_ITEMS; i++)
+        if (w->served[i] && !seen(w, user, i))
+            out[n++] = i;
+    sorting = w;
+    sorting_user = user;
+    qsort(out, (size_t)n, sizeof *out, by_score);
+    return n < LIST ? n : LIST;
+}
+
+static void lists_equal_the_plain_sort_exactly(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 3; seed++) {
+        struct world w;
+        open_world(seed, &w);
+        for (uint32_t u = 0; u < N_USERS; u++) {
+            struct zl_slate s;
+            uint32_t expected[N_ITEMS];
+            int n = plain_list(&w, u, expected);
+            rank_users(w.r, &u, 1, &s);
+            assert_int_equal(s.n, n);
+            assert_memory_equal(s.items, expected, (size_t)n * sizeof *expected);
+        }
+        close_world(&w);
+    }
+}
+
+static void a_list_does_not_depend_on_who_is_ranked_beside(void **state)
+{
+    (void)state;
+    struct world w;
+    open_world(9, &w);
+    for (uint32_t u = 0; u + RANK_BLOCK <= N_USERS; u++) {
+        uint32_t users[RANK_BLOCK], alone_items[LIST];
+        float alone_scores[LIST];
+        struct zl_slate slates[RANK_BLOCK], alone;
+        for (uint32_t i = 0; i < RANK_BLOCK; i++)
+            users[i] = u + i;
+        rank_users(w.r, &users[3], 1, &alone);
+        memcpy(alone_items, alone.items, sizeof alone_items);
+        memcpy(alone_scores, alone.scores, sizeof alone_scores);
+        rank_users(w.r, users, RANK_BLOCK, slates);
+        assert_memory_equal(slates[3].items, alone_items, sizeof alone_items);
+        assert_memory_equal(slates[3].scores, alone_scores, sizeof alone_scores);
+    }
+    close_world(&w);
+}
+
+static void what_is_learned_after_packing_is_ranked_with(void **state)
+{
+    (void)state;
+    struct world w;
+    struct zl_slate s;
+    open_world(4, &w);
+    uint32_t user = 2, expected[N_ITEMS];
+    rank_users(w.r, &user, 1, &s);
+    for (int i = 0; i < 50; i++)
+        give(&w, ZL_LIKE, (uint32_t)i % 10, (uint32_t)(i * 3) % N_ITEMS, 100000 + i);
+    int n = plain_list(&w, user, expected);
+    rank_users(w.r, &user, 1, &s);
+    assert_int_equal(s.n, n);
+    assert_memory_equal(s.items, expected, (size_t)n * sizeof *expected);
+    close_world(&w);
+}
+
+static void the_rank_of_an_item_is_its_place_among_all(void **state)
+{
+    (void)state;
+    struct world w;
+    open_world(5, &w);
+    for (uint32_t u = 0; u < N_USERS; u++) {
+        struct zl_slate s;
+        rank_users(w.r, &u, 1, &s);
+        for (int i = 0; i < s.n; i++) {
+            double place = rank_of(w.r, u, s.items[i]);
+            assert_true(place >= 1 && place <= LIST + N_ITEMS / 2.0);
+            bool tied = (i > 0 && s.scores[i - 1] == s.scores[i]) || (i + 1 < s.n && s.scores[i + 1] == s.scores[i]);
+            if (!tied && i + 1 < s.n)
+                assert_true(place == i + 1);
+        }
+    }
+    uint32_t user = 1, n;
+    const uint32_t *met = model_seen(w.m, user, &n);
+    assert_true(rank_of(w.r, user, met[0]) == 0);
+    assert_true(rank_of(w.r, user, N_ITEMS + 5) == 0);
+    close_world(&w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(lists_equal_the_plain_sort_exactly),
+        cmocka_unit_test(a_list_does_not_depend_on_who_is_ranked_beside),
+        cmocka_unit_test(what_is_learned_after_packing_is_ranked_with),
+        cmocka_unit_test(the_rank_of_an_item_is_its_place_among_all),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
