@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "app/config.h"
 
@@ -30,6 +31,14 @@ int64_t args_ms(const struct args *args, const char *flag);    /* "60s", "5ms", 
 
 /* Loads the pipeline named by the first positional word, with --set; prints findings; returns 0 or the exit code. */
 int args_config(const struct args *args, struct config *cfg);
+/* The same for a pipeline that stands elsewhere on the line. NULL: the table's defaults and --set. */
+int args_config_file(const struct args *args, const char *file, struct config *cfg);
+
+/* The command line to *args; 0, or the exit code after words on stderr. *done: all was said already (--help): exit 0. */
+int commands_parse(int argc, char **argv, struct args *args, bool *done);
+/* The whole program but for main(). */
+int commands_main(int argc, char **argv);
+void commands_print_reference(FILE *out); /* Markdown of docs/reference/commands.md */
 
 int cmd_run(const struct args *args);
 int cmd_check(const struct args *args);
