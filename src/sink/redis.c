@@ -183,6 +183,7 @@ static const char *meaning_of(const char *error)
         {"NOAUTH", "it asks for a password"},
         {"without any password", "it has no password, but one was given"},
         {"NOPERM", "the user lacks a right"},
+        {"executing the script can't", "the user lacks a right"},
         {"READONLY", "it is a replica and takes no writes"},
         {"OOM", "its memory is full"},
         {"LOADING", "it is still loading its data"},
@@ -329,9 +330,9 @@ static void greet(struct sink_redis *r)
     snprintf(db, sizeof db, "%d", r->url.db);
     if (r->url.db)
         put_command(r, ASK_SELECT, 2, (struct zl_span[]){ZL_SPAN("SELECT"), zl_span_of(db)});
+    put_command(r, ASK_PING, 1, (struct zl_span[]){ZL_SPAN("PING")}); /* takes what a server says before it closes */
     put_command(r, ASK_NAME, 3,
                 (struct zl_span[]){ZL_SPAN("CLIENT"), ZL_SPAN("SETNAME"), zl_span_of(r->base.cfg.name)});
-    put_command(r, ASK_PING, 1, (struct zl_span[]){ZL_SPAN("PING")});
     ask_script(r);
 }
 
