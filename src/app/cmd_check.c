@@ -1,14 +1,12 @@
 /* zhiliu check: is this pipeline one that run would take? It goes through run's own door (config_load), opens the sink as run does, and asks
  * Kafka and Redis whether they answer. Everything that is wrong is said, not only the first thing. */
-#define _GNU_SOURCE
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "app/commands.h"
 #include "app/engine_priv.h"
 #include "app/json_text.h"
+#include "base/log.h"
 #include "zhiliu/span.h"
 
 enum { CONFIG, SOURCE, SINK, N_PARTS };
@@ -21,27 +19,27 @@ struct finding {
     const char *what; /* "127.0.0.1:9092" */
 };
 
-static enum zl_status check_file(const char *file, const char *what, struct zl_error *err)
-{
-    if (!file || !*file || strcmp(file, "-") == 0 || access(file, R_OK) == 0)
-        return ZL_OK;
-    return zl_fail(err, ZL_ENOENT, "%s %s: %s", what, file, strerror(errno));
-}
-
 static void check_source(const struct config *cfg, int timeout_ms, struct finding *f)
 {
+    struct source_property properties[CONFIG_MAX_PROPERTIES];
+    struct source_config s;
     f->asked = true;
     f->what = cfg->source.kind == 0 ? cfg->source.brokers : cfg->source.file;
-    if (cfg->source.kind == 0) {
-        struct source_property properties[CONFIG_MAX_PROPERTIES];
-        struct source_config s;
-        wiring_source(cfg, properties, &s);
-        f->st = source_check(&s, timeout_ms, &f->err);
-        return;
-    }
-    f->st = check_file(cfg->source.file, "source.file", &f->err);
-    if (f->st == ZL_OK)
-        f->st = check_file(cfg->source.items_file, "source.items_file", &f->err);
+    wiring_source(cfg, properties, &s);
+    f->st = source_check(&s, timeout_ms, &f->err);
+}
+
+/* Only librdkafka knows its properties: they are tried on a client that is closed at once. Whether it reached anybody is not asked. */
+static enum zl_status check_properties(const struct config *cfg, struct zl_error *err)
+{
+    struct finding f = {0};
+    if (cfg->source.kind != 0 || cfg->source.n_kafka == 0)
+        return ZL_OK;
+    check_source(cfg, 1, &f);
+    if (f.st != ZL_ECONFIG)
+        return ZL_OK;
+    *err = f.err;
+    return f.st;
 }
 
 /* Opening reads the URL, without a network: also done offline. */
@@ -81,9 +79,9 @@ static void say_text(const struct finding *findings)
         const struct finding *f = &findings[i];
         if (!f->asked)
             continue;
-        if (f->st == ZL_OK)
-            printf("%-7s ok    %s\n", part_names[i], f->what);
-        else if (f->err.text[0])
+        if (f->st == ZL_OK) /* words with it: nothing that stops run */
+            printf("%-7s ok    %s%s%s\n", part_names[i], f->what, f->err.text[0] ? "; " : "", f->err.text);
+        else if (f->err.text[0] && fflush(stdout) == 0) /* in this order, also into one file */
             fprintf(stderr, "%-7s wrong %s: %s\n", part_names[i], f->what, f->err.text);
     }
 }
@@ -122,6 +120,8 @@ static int check_one(const struct args *args, const char *file)
     findings[CONFIG].st = st;
     if (good)
         findings[CONFIG].st = check_sink_config(&cfg, &findings[CONFIG].err);
+    if (good && findings[CONFIG].st == ZL_OK && args_on(args, "offline"))
+        findings[CONFIG].st = check_properties(&cfg, &findings[CONFIG].err);
     if (good && args_on(args, "print"))
         config_print(&cfg, stdout);
     if (findings[CONFIG].st == ZL_OK && !args_on(args, "offline")) {
@@ -150,6 +150,7 @@ int cmd_check(const struct args *args)
         fputs("zhiliu check: needs PIPELINE...\nTry: zhiliu check --help\n", stderr);
         return zl_exit_code(ZL_EUSAGE);
     }
+    log_setup((enum log_level)(LOG_ERROR + 1), LOG_TEXT); /* the findings say it, in one place */
     int code = 0;
     for (int i = 0; i < args->n_words; i++) {
         int one = check_one(args, args->words[i]);
