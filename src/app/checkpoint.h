@@ -42,14 +42,15 @@ MUST_CHECK enum zl_status checkpoint_open(const struct checkpoint_config *cfg, s
 void checkpoint_close(struct checkpoint *c);
 uint64_t checkpoint_epoch(const struct checkpoint *c);
 
-/* Before load: tables in the order of their kinds, guard_rows() among them; guard (the ids themselves) may be NULL. The room's count()
- * covers every row that was touched, and read() takes all bytes of a row. */
+/* Before load: each table once, guard_rows() among them; they are loaded by kind. The guard (the ids themselves) may be NULL. A room's
+ * count() covers every row that was touched, and its read() takes all bytes of a row. */
 void checkpoint_register(struct checkpoint *c, struct rows_table table);
 void checkpoint_register_guard(struct checkpoint *c, struct guard *g);
 
 /* Fills tables and positions from the best usable files. ZL_ENOENT: there is none, start afresh. Damaged files are named in log lines
- * and passed over for older ones, then renamed to NAME.set-aside with all that lies beyond the chosen moment; ZL_EBADDATA: files are there but none is usable, or they are of another version or pipeline. When a table's
- * read() refuses a row the tables are half filled: the caller must stop. */
+ * and passed over for older ones, then renamed to NAME.set-aside, with all that lies beyond the chosen moment. ZL_EBADDATA: files are
+ * there but none is usable, or they are of another version or pipeline. When a table's read() refuses a row the tables are half
+ * filled: the caller must stop. */
 MUST_CHECK enum zl_status checkpoint_load(struct checkpoint *c, struct zl_positions *positions, struct zl_error *err);
 
 /* One turn's worth of work: begins a moment when the interval has passed, writes slices, seals. dead_put / dead_acked: numbers of the

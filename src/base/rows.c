@@ -161,11 +161,22 @@ static void *reserve(size_t bytes)
     return p == MAP_FAILED ? NULL : p;
 }
 
+uint32_t *rows_keys_reserve(uint32_t max_rows)
+{
+    return reserve((size_t)max_rows * sizeof(uint32_t));
+}
+
+void rows_keys_release(uint32_t *keys, uint32_t max_rows)
+{
+    if (keys)
+        munmap(keys, max_rows ? (size_t)max_rows * sizeof *keys : 1);
+}
+
 enum zl_status rows_track_init(struct rows_track *t, uint32_t max_rows, struct zl_error *err)
 {
     *t = (struct rows_track){.max_rows = max_rows};
     t->state = reserve(max_rows);
-    t->dirty = reserve((size_t)max_rows * sizeof *t->dirty);
+    t->dirty = rows_keys_reserve(max_rows);
     if (t->state && t->dirty)
         return ZL_OK;
     rows_track_release(t);
@@ -177,8 +188,7 @@ void rows_track_release(struct rows_track *t)
 {
     if (t->state)
         munmap(t->state, t->max_rows ? t->max_rows : 1);
-    if (t->dirty)
-        munmap(t->dirty, t->max_rows ? (size_t)t->max_rows * sizeof *t->dirty : 1);
+    rows_keys_release(t->dirty, t->max_rows);
     *t = (struct rows_track){0};
 }
 

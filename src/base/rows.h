@@ -83,6 +83,9 @@ struct rows_track {
 MUST_CHECK enum zl_status rows_track_init(struct rows_track *t, uint32_t max_rows, struct zl_error *err);
 void rows_track_release(struct rows_track *t);
 void rows_touch_slowly(struct rows_track *t, uint32_t key);
+/* A second list of the dirty list's size, which a checkpoint swaps in for it; NULL: refused. The caller's, for release. */
+uint32_t *rows_keys_reserve(uint32_t max_rows);
+void rows_keys_release(uint32_t *keys, uint32_t max_rows);
 
 static inline void rows_touch(struct rows_track *t, uint32_t key)
 {
@@ -98,7 +101,8 @@ struct rows_table {
     struct rows_track *track;
     uint32_t (*count)(const void *room);                                  /* keys are 0 .. count-1 */
     void (*write)(const void *room, uint32_t key, struct rows_buffer *out);
-    /* Rows of a kind come in any key order within the kind, ids before what refers to them. ZL_EBADDATA: words in err. */
+    /* Rows of a kind come in any key order within the kind (rows that never change: in the order they were first touched), ids
+     * before what refers to them; one row may come again, newer. Takes all its bytes. ZL_EBADDATA: words in err. */
     enum zl_status (*read)(void *room, uint32_t key, struct rows_cursor *in, struct zl_error *err);
 };
 
