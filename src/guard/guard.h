@@ -1,8 +1,10 @@
 /* guard/guard.h - events in; each leaves with a weight, or as a counted drop.
  * Rules    validity (validity.h): ranges and the time rules; duplicates (dedupe.h): event_id within the window.
  *          Trust, rates and lockstep come later: the weight is already there.
- * Promise  Exactly one outcome an event: ZL_REJECTED (reason and detail set), ZL_DUPLICATE, or left open for the model.
+ * Promise  Exactly one outcome an event: ZL_REJECTED (reason and detail set), ZL_DUPLICATE, or ZL_COUNTED (passed: the
+ *          model may make it ZL_LEARNED).
  *          Order matters: validity first, so that a rejected event does not use up its id.
+ * Counts   METRIC_LATE and METRIC_CLOCK_SKEW of admitted events; outcomes and rejects are the engine's to count.
  * Threads  the engine's loop only. */
 #ifndef GUARD_GUARD_H
 #define GUARD_GUARD_H
@@ -40,11 +42,14 @@ struct guard_ids {
     const uint64_t *hashes;
     uint32_t n;
 };
-/* Calls visit once a (partition, generation) with new hashes, then forgets that they are new. */
+/* Calls visit once a (partition, generation) with new hashes, then forgets that they are new. An engine without a checkpoint calls it
+ * too (visit does nothing), or 8 bytes an id pile up until the generation is forgotten. */
 void guard_take_new_ids(struct guard *g, void (*visit)(void *ctx, const struct guard_ids *ids), void *ctx);
 /* Load: hashes of a generation, in the order taken, after the rows were read. Generations that are too old are ignored. */
 void guard_restore_ids(struct guard *g, const struct guard_ids *ids);
-/* Oldest generation of a partition that still matters (logs that began before it may be deleted). */
+/* After all of them: does every generation hold the ids that its row counts? ZL_EBADDATA: ids are missing. */
+MUST_CHECK enum zl_status guard_restored(const struct guard *g, struct zl_error *err);
+/* Oldest generation of a partition that still matters (logs that began before it may be deleted); 0: none yet. */
 int64_t guard_oldest_generation_ms(const struct guard *g, int32_t partition);
 struct rows_table guard_rows(struct guard *g);
 
