@@ -116,7 +116,7 @@ static void schema_alternatives(const struct config_row *row, FILE *out)
                 row->min, row->max);
         break;
     case CONFIG_SECRET:
-        fputs("{\"$ref\": \"#/$defs/file\"}", out);
+        fputs("{\"const\": \"\"}, {\"$ref\": \"#/$defs/file\"}", out);
         break;
     case CONFIG_MAP:
         break;
