@@ -31,7 +31,9 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "sink/dial.h"
+#include "sink/trouble.h"
 #include "sink/url.h"
+#include "sink/wire.h"
 
 #define FIRST_WAIT_MS 50
 #define MOST_WAIT_MS 2000
@@ -80,11 +82,9 @@ struct sink_redis {
     uint64_t *failed;    /* tokens to hand out as SINK_FAILED, from the front */
     int n_failed, n_lists;
 
-    char *out;           /* unsent bytes: [sent, len) */
-    size_t sent, out_len, out_capacity;
+    struct sink_wire wire;
     char *value;         /* one value being formatted */
     size_t value_capacity;
-    int write_errno;     /* sink_put could not write: the next poll closes */
 
     int64_t now_ns;      /* of the newest poll */
     int64_t silent_since_ns; /* something is on the way and nothing came since; 0: nothing is on the way */
@@ -172,39 +172,9 @@ static PRINTF_LIKE(2, 3) void set_why(struct sink_redis *r, const char *fmt, ...
     snprintf(r->base.why, sizeof r->base.why, "Redis at %s: %.180s", r->url.words, words);
 }
 
-/* What an error reply means to a person; the reply itself follows in brackets. The name may stand inside: older servers wrap
- * what a script ran into. */
-static const char *meaning_of(const char *error)
-{
-    static const struct {
-        const char *name, *words;
-    } known[] = {
-        {"WRONGPASS", "the user name or password is wrong"},
-        {"NOAUTH", "it asks for a password"},
-        {"without any password", "it has no password, but one was given"},
-        {"NOPERM", "the user lacks a right"},
-        {"executing the script can't", "the user lacks a right"},
-        {"READONLY", "it is a replica and takes no writes"},
-        {"OOM", "its memory is full"},
-        {"LOADING", "it is still loading its data"},
-        {"MASTERDOWN", "its primary is away"},
-        {"MISCONF", "it cannot save to disk and takes no writes"},
-        {"BUSY", "a script keeps it busy"},
-        {"max number of clients", "it has too many clients"},
-        {"MOVED", "it is a node of a cluster and this key is elsewhere"},
-        {"CLUSTERDOWN", "its cluster is down"},
-        {"NOSCRIPT", "it forgot the script"},
-        {"DB index", "it has no such database"},
-    };
-    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
-        if (strstr(error, known[i].name))
-            return known[i].words;
-    return "it answers with an error";
-}
-
 static void set_why_from(struct sink_redis *r, const char *error)
 {
-    set_why(r, "%s (%.120s)", meaning_of(error), error);
+    set_why(r, "%s (%.120s)", sink_trouble_words(error), error);
 }
 
 /* ---- the queue of what was asked ---- */
@@ -243,8 +213,7 @@ static void lose_connection(struct sink_redis *r)
         if (a.ask == ASK_LIST)
             r->failed[r->n_failed++] = a.token;
     }
-    r->sent = r->out_len = 0;
-    r->write_errno = 0;
+    sink_wire_clear(&r->wire);
     r->silent_since_ns = 0;
     r->script_asked = false;
     bool was_ready = r->state == READY;
@@ -256,57 +225,14 @@ static void lose_connection(struct sink_redis *r)
         LOG(WARN, "sink", "not connected: %s; trying again", r->base.why);
 }
 
-/* ---- bytes out ---- */
-
-static char *reserve(struct sink_redis *r, size_t bytes)
-{
-    if (r->sent) {
-        memmove(r->out, r->out + r->sent, r->out_len - r->sent);
-        r->out_len -= r->sent;
-        r->sent = 0;
-    }
-    if (r->out_len + bytes > r->out_capacity)
-        r->out = xrealloc(r->out, 1, r->out_capacity = 2 * (r->out_len + bytes));
-    return r->out + r->out_len;
-}
-
-static void put_bytes(struct sink_redis *r, struct zl_span bytes)
-{
-    if (bytes.len)
-        memcpy(reserve(r, bytes.len), bytes.ptr, bytes.len);
-    r->out_len += bytes.len;
-}
-
-/* One argument of the wire format: $LENGTH\r\nBYTES\r\n. */
-static void put_argument(struct sink_redis *r, struct zl_span text)
-{
-    r->out_len += (size_t)sprintf(reserve(r, 32), "$%zu\r\n", text.len);
-    put_bytes(r, text);
-    put_bytes(r, ZL_SPAN("\r\n"));
-}
+/* ---- questions ---- */
 
 static void put_command(struct sink_redis *r, enum ask ask, int n, const struct zl_span *arguments)
 {
-    r->out_len += (size_t)sprintf(reserve(r, 16), "*%d\r\n", n);
+    sink_wire_command(&r->wire, n);
     for (int i = 0; i < n; i++)
-        put_argument(r, arguments[i]);
+        sink_wire_argument(&r->wire, arguments[i]);
     push_asked(r, ask, 0);
-}
-
-/* Writes what the socket takes; trouble is only noted, for sink_put cannot report it. */
-static void flush(struct sink_redis *r)
-{
-    while (r->sent < r->out_len && !r->write_errno) {
-        ssize_t n = send(r->fd, r->out + r->sent, r->out_len - r->sent, MSG_NOSIGNAL);
-        if (n >= 0)
-            r->sent += (size_t)n;
-        else if (errno == EAGAIN)
-            return;
-        else if (errno != EINTR)
-            r->write_errno = errno;
-    }
-    if (r->sent == r->out_len)
-        r->sent = r->out_len = 0;
 }
 
 static void ask_script(struct sink_redis *r)
@@ -535,12 +461,12 @@ static void talk(struct sink_redis *r, struct sink_answer *answers, int *n, int 
 {
     if (r->state != GREETING && r->state != READY)
         return;
-    flush(r);
+    sink_wire_flush(&r->wire, r->fd);
     bool good = receive(r, answers, n, max);
     ping_when_idle(r);
-    flush(r); /* a reply may have led to a question */
-    if (good && r->write_errno) {
-        set_why(r, "%s", strerror(r->write_errno));
+    sink_wire_flush(&r->wire, r->fd); /* a reply may have led to a question */
+    if (good && r->wire.broken) {
+        set_why(r, "%s", strerror(r->wire.broken));
         good = false;
     }
     if (!good)
@@ -600,8 +526,8 @@ static int redis_poll(struct sink *s, int64_t now_ns, struct sink_answer *answer
 static int redis_room(const struct sink *s)
 {
     const struct sink_redis *r = own_const(s);
-    if (r->state != READY || r->script_asked || r->write_errno || r->now_ns < r->due_ns ||
-        r->out_len - r->sent > MOST_UNSENT_BYTES)
+    if (r->state != READY || r->script_asked || r->wire.broken || r->now_ns < r->due_ns ||
+        sink_wire_unsent(&r->wire) > MOST_UNSENT_BYTES)
         return 0;
     int most = r->wait_ms ? 1 : s->cfg.inflight; /* after trouble: one, to see */
     int room = most - redis_inflight(s);
@@ -625,25 +551,24 @@ static void redis_put(struct sink *s, const struct sink_list *list, int64_t ttl_
     snprintf(ttl, sizeof ttl, "%lld", (long long)ttl_ms);
     size_t len = format_value(r, list);
     struct zl_span value = {r->value, len}, prefix = zl_span_of(s->cfg.prefix);
-    r->out_len += (size_t)sprintf(reserve(r, 128), "*7\r\n$7\r\nEVALSHA\r\n$40\r\n%s\r\n$1\r\n1\r\n$%zu\r\n",
-                                  r->sha, prefix.len + list->user_id.len + 7);
-    put_bytes(r, prefix);
-    put_bytes(r, ZL_SPAN("feed:{"));
-    put_bytes(r, list->user_id);
-    put_bytes(r, ZL_SPAN("}\r\n"));
-    put_argument(r, zl_span_of(version));
-    put_argument(r, value);
-    put_argument(r, zl_span_of(ttl));
+    sink_wire_command(&r->wire, 7);
+    sink_wire_argument(&r->wire, ZL_SPAN("EVALSHA"));
+    sink_wire_argument(&r->wire, (struct zl_span){r->sha, SHA_LEN});
+    sink_wire_argument(&r->wire, ZL_SPAN("1"));
+    sink_wire_pieces(&r->wire, 4, (struct zl_span[]){prefix, ZL_SPAN("feed:{"), list->user_id, ZL_SPAN("}")});
+    sink_wire_argument(&r->wire, zl_span_of(version));
+    sink_wire_argument(&r->wire, value);
+    sink_wire_argument(&r->wire, zl_span_of(ttl));
     push_asked(r, ASK_LIST, list->token);
-    if (r->out_len - r->sent > WRITE_AT_BYTES)
-        flush(r);
+    if (sink_wire_unsent(&r->wire) > WRITE_AT_BYTES)
+        sink_wire_flush(&r->wire, r->fd);
 }
 
 static int redis_fd(const struct sink *s, bool *want_write)
 {
     const struct sink_redis *r = own_const(s);
     bool dialing = r->state == DIALING;
-    *want_write = dialing || r->out_len > r->sent;
+    *want_write = dialing || sink_wire_unsent(&r->wire) > 0;
     return dialing ? r->dial.fd : r->fd;
 }
 
@@ -674,7 +599,7 @@ static void redis_close(struct sink *s)
     explicit_bzero(&r->url, sizeof r->url);
     free(r->asked);
     free(r->failed);
-    free(r->out);
+    sink_wire_release(&r->wire);
     free(r->value);
     free(r);
 }
