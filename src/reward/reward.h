@@ -29,7 +29,7 @@ void reward_close(struct reward *r);
 /* Design's table (impression 0, watch 1, like 1, coin 2, ...). */
 void reward_default_weights(double weights[ZL_N_EVENT_TYPES]);
 
-/* Sets reward_micro of every event whose outcome is still open (guard passed it). duration_ms of a watch is the event's, or what the
+/* Sets reward_micro of every event with outcome ZL_COUNTED (guard passed it). duration_ms of a watch is the event's, or what the
  * engine filled in from the catalogue. */
 void reward_batch(struct reward *r, struct zl_event *events, int n);
 /* One, for tests and the batch. */
