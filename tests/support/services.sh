@@ -141,7 +141,8 @@ kafka_jars() {
         mkdir -p "$part"
         cp "$SERVICES_LIB/kafka-pom.xml" "$part/pom.xml"
         for try in 1 2 3; do
-            if (cd "$part" && mvn -B -q -Dstyle.color=never dependency:copy-dependencies -DoutputDirectory="$part/lib") >&2; then
+            if (cd "$part" && mvn -B -q dependency:copy-dependencies -DoutputDirectory="$part/lib") 2>&1 |
+                sed 's/\x1b\[[0-9;]*m//g; /^$/d' >&2 && [ "${PIPESTATUS[0]}" = 0 ]; then
                 rm -rf "$KAFKA_LIB"
                 mv "$part" "$KAFKA_LIB"
                 exit 0
