@@ -361,10 +361,10 @@ static void file_close(struct source *s)
 static int file_fds(struct source *s, int *fds, int max)
 {
     struct file_source *f = (struct file_source *)s;
-    if (max < 1)
-        return 0;
     const struct reader *r = &f->readers[f->current < f->n_readers ? f->current : 0];
-    fds[0] = f->current < f->n_readers && r->patient && !r->raw_end ? r->fd : -1;
+    if (max < 1 || f->current == f->n_readers || !r->patient || r->raw_end)
+        return -1; /* bytes of a file are always there */
+    fds[0] = r->fd;
     return 1;
 }
 

@@ -439,6 +439,23 @@ uint64_t producer_close(struct producer *p, int timeout_ms)
     return left;
 }
 
+static enum zl_status not_taken(rd_kafka_resp_err_t code, const char *topic, size_t len,
+                                struct zl_error *err)
+{
+    switch (code) {
+    case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
+        LOG(WARN, ROOM, "topic %s is not there; messages to it wait", topic);
+        return ZL_EAGAIN;
+    case RD_KAFKA_RESP_ERR__QUEUE_FULL:
+    case RD_KAFKA_RESP_ERR__FATAL:
+        return ZL_EAGAIN;
+    default:
+        return zl_fail(err, code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE ? ZL_EFULL : ZL_EUNREACHABLE,
+                       "a message of %zu bytes to %s: %s", len, topic, rd_kafka_err2str(code));
+    }
+}
+
 enum zl_status producer_put(struct producer *p, const char *topic, int32_t partition,
                             struct zl_span key, struct zl_span value,
                             const struct source_header *headers, int n_headers,
@@ -459,16 +476,16 @@ enum zl_status producer_put(struct producer *p, const char *topic, int32_t parti
                                             : NULL;
     rd_kafka_resp_err_t code =
         hand_over(p, own ? own : &borrowed, p->put + 1, own ? 0 : RD_KAFKA_MSG_F_COPY);
-    if (code) {
+    bool too_large = own && p->cfg.cut_mark && code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE;
+    if (code && !too_large) {
         free(own);
-        if (code == RD_KAFKA_RESP_ERR__QUEUE_FULL || code == RD_KAFKA_RESP_ERR__FATAL)
-            return ZL_EAGAIN;
-        return zl_fail(err, code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE ? ZL_EFULL : ZL_EUNREACHABLE,
-                       "a message of %zu bytes to %s: %s", value.len, topic, rd_kafka_err2str(code));
+        return not_taken(code, topic, value.len, err);
     }
     p->put++;
     p->waiting_bytes += bytes;
     *slot_of(p, p->put) = (struct slot){own, clock_monotonic_ns(), bytes, SLOT_SENT};
+    if (too_large)
+        cut(p, slot_of(p, p->put));
     return ZL_OK;
 }
 

@@ -1,10 +1,6 @@
-/* One door for two logs: every call goes to the log that was opened, through its table of functions. What both owe the
- * metrics is counted here. */
+/* One door for two logs: every call goes to the log that was opened, through its table of functions. */
 #include "source/source.h"
 
-#include <stdlib.h>
-
-#include "base/metrics.h"
 #include "source/file.h"
 #include "source/kafka.h"
 #include "source/source_priv.h"
@@ -21,29 +17,11 @@ void source_close(struct source *s)
         s->ops->close(s);
 }
 
-static void count_batch(const struct source_batch *b)
-{
-    uint64_t messages[ZL_N_TOPICS] = {0}, bytes[ZL_N_TOPICS] = {0};
-    for (int i = 0; i < b->n; i++) {
-        const struct source_message *m = &b->messages[i];
-        messages[m->topic]++;
-        bytes[m->topic] += m->key.len + m->value.len;
-    }
-    for (unsigned t = 0; t < ZL_N_TOPICS; t++) {
-        if (!messages[t])
-            continue;
-        metrics_add(METRIC_SOURCE_MESSAGES, t, messages[t]);
-        metrics_add(METRIC_SOURCE_BYTES, t, bytes[t]);
-    }
-}
-
 enum zl_status source_poll(struct source *s, struct source_batch *out, struct zl_error *err)
 {
     out->n = 0;
     out->more = false;
-    enum zl_status st = s->ops->poll(s, out, err);
-    count_batch(out);
-    return st;
+    return s->ops->poll(s, out, err);
 }
 
 int source_fds(struct source *s, int *fds, int max)

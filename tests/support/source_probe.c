@@ -28,6 +28,7 @@ static double seconds = 1e9;
 static long count = -1, work_us, taken;
 static bool quiet, latency, first_ready = true;
 static double *late_ms;
+static long long first_us;
 static long n_late, max_late = 2000000;
 static char trouble[1024] = "?";
 
@@ -95,13 +96,14 @@ static void take(const struct source_message *m)
 {
     zl_positions_get(&positions, m->topic, m->partition)->next = m->offset + 1;
     taken++;
-    if (latency && m->sent_ms && n_late < max_late) {
-        long long us = 0;
-        if (m->value.len >= 16) /* the producer of the test puts microseconds first */
-            us = strtoll(m->value.ptr, NULL, 10);
+    if (latency && m->sent_ms && m->value.len >= 100 && n_late < max_late) {
+        long long us = strtoll(m->value.ptr, NULL, 10); /* source_feed puts microseconds first */
         struct timespec now;
         clock_gettime(CLOCK_REALTIME, &now);
-        late_ms[n_late++] = (double)(now.tv_sec * 1000000LL + now.tv_nsec / 1000 - us) / 1e3;
+        long long now_us = now.tv_sec * 1000000LL + now.tv_nsec / 1000;
+        first_us = first_us ? first_us : now_us;
+        if (now_us - first_us > 1000000) /* the first second is the producer's start */
+            late_ms[n_late++] = (double)(now_us - us) / 1e3;
     }
     if (!quiet)
         printf("message %s %d %lld %.*s\n", zl_topic_name(m->topic), m->partition,
@@ -156,9 +158,8 @@ static enum zl_status run(struct source *s, struct zl_error *err)
     int64_t until_ns = clock_monotonic_ns() + (int64_t)(seconds < 1e6 ? seconds * 1e9 : 1e15);
     while (!stop && clock_monotonic_ns() < until_ns && (count < 0 || taken < count)) {
         struct pollfd fd = {.events = POLLIN};
-        source_fds(s, &fd.fd, 1);
-        if (!batch.more)
-            poll(&fd, 1, 100);
+        if (!batch.more && source_fds(s, &fd.fd, 1) == 1)
+            poll(&fd, 1, 1000);
         source_wake_clear(s);
         enum zl_status st = source_poll(s, &batch, err);
         for (int i = 0; i < batch.n; i++)
