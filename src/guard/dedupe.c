@@ -18,6 +18,7 @@
 #include "zhiliu/position.h"
 
 #define BYTES_AN_ID 5.25 /* of guard/idset at its worst, for sharing out the budget */
+#define AHEAD 16         /* ids whose memory is asked for before they are compared, in a load */
 #define LEAST_IDS 1024   /* a generation's, whatever the budget */
 
 struct generation {
@@ -89,9 +90,9 @@ void guard_dedupe_close(struct guard_dedupe *d)
     free(d);
 }
 
-static void generation_begin(struct generation *g, int64_t start_ms)
+static void generation_begin(struct generation *g, int64_t start_ms, uint64_t expected_ids)
 {
-    *g = (struct generation){.ids = guard_idset_open(), .start_ms = start_ms};
+    *g = (struct generation){.ids = guard_idset_open(expected_ids), .start_ms = start_ms};
 }
 
 static void generation_add(struct generation *g, uint64_t hash)
@@ -120,7 +121,7 @@ static void rotate(struct partition *p)
     generation_drop(&p->before);
     p->before = p->now;
     int64_t start_ms = p->clock_ms > p->before.start_ms ? p->clock_ms : p->before.start_ms + 1;
-    generation_begin(&p->now, start_ms);
+    generation_begin(&p->now, start_ms, p->before.n_ids); /* about as many as last time */
 }
 
 /* A long silence: what is in `now` was taken more than a window ago as well, at latest a window after its start. */
@@ -130,7 +131,7 @@ static void forget_all(struct guard_dedupe *d, struct partition *p)
     generation_drop(&p->before);
     generation_drop(&p->now);
     p->known_since_ms = start_ms + d->window_ms;
-    generation_begin(&p->now, p->clock_ms);
+    generation_begin(&p->now, p->clock_ms, 0);
 }
 
 static void advance(struct guard_dedupe *d, struct partition *p, int64_t log_ms)
@@ -174,7 +175,7 @@ bool guard_dedupe_seen(struct guard_dedupe *d, int32_t partition, int64_t log_ms
     struct partition *p = partition_use(d, partition);
     if (!p->now.ids) {
         p->clock_ms = log_ms > 1 ? log_ms : 1;
-        generation_begin(&p->now, p->clock_ms);
+        generation_begin(&p->now, p->clock_ms, 0);
     }
     advance(d, p, log_ms);
     if (generation_has(&p->now, hash) || generation_has(&p->before, hash))
@@ -239,11 +240,14 @@ void guard_dedupe_restore(struct guard_dedupe *d, const struct guard_ids *ids)
     struct generation *g = ids->generation_ms == p->now.start_ms ? &p->now : &p->before;
     if (!g->ids || g->start_ms != ids->generation_ms)
         return; /* older than both */
-    for (uint32_t i = 0; i < ids->n; i++)
+    for (uint32_t i = 0; i < ids->n; i++) {
+        if (i + AHEAD < ids->n)
+            guard_idset_prefetch(g->ids, ids->hashes[i + AHEAD]);
         if (!guard_idset_has(g->ids, ids->hashes[i])) {
             guard_idset_add(g->ids, ids->hashes[i]);
             g->held_sum += ids->hashes[i];
         }
+    }
 }
 
 static bool generation_is_whole(const struct generation *g)
@@ -292,14 +296,14 @@ static void row_write(const void *room, uint32_t key, struct rows_buffer *out)
 }
 
 /* start 0: there is none. Its ids come later. */
-static void generation_read(struct generation *g, struct rows_cursor *in)
+static void generation_read(struct generation *g, uint64_t most_ids, struct rows_cursor *in)
 {
     int64_t start_ms = rows_get_i64(in);
     uint64_t n_ids = rows_get_u64(in), sum = rows_get_u64(in);
     generation_drop(g);
     if (start_ms == 0 || in->bad)
         return;
-    generation_begin(g, start_ms);
+    generation_begin(g, start_ms, n_ids < most_ids ? n_ids : most_ids);
     g->n_ids = n_ids;
     g->sum = sum;
 }
@@ -315,8 +319,8 @@ static enum zl_status row_read(void *room, uint32_t key, struct rows_cursor *in,
     d->n_used += p->used;
     p->clock_ms = rows_get_i64(in);
     p->known_since_ms = rows_get_i64(in);
-    generation_read(&p->now, in);
-    generation_read(&p->before, in);
+    generation_read(&p->now, d->most_ids, in);
+    generation_read(&p->before, d->most_ids, in);
     if (key >= d->n_partitions)
         d->n_partitions = key + 1;
     d->most_ids = share_of(d);

@@ -55,10 +55,30 @@ static uint32_t slot_of(uint32_t rest, uint32_t in_other)
     return (rest << 1 | in_other) + 1;
 }
 
-struct guard_idset *guard_idset_open(void)
+/* 8 10 12 14 16 20 24 28 32 ...: the steps in which allocators hand out memory. */
+static uint32_t next_size(uint32_t n_buckets)
+{
+    uint32_t step = MIN_BUCKETS / 4;
+    while (n_buckets >= step * 8)
+        step *= 2;
+    return n_buckets + step;
+}
+
+/* The step below what is wanted, so that a guess never costs memory that growing would not have cost. */
+static uint32_t first_size(uint64_t expected_ids)
+{
+    uint64_t wanted = expected_ids / GUARD_IDSET_SEGMENTS * 100 / 94 / SLOTS;
+    uint32_t n_buckets = MIN_BUCKETS;
+    while (n_buckets < 1U << 28 && next_size(n_buckets) <= wanted)
+        n_buckets = next_size(n_buckets);
+    return n_buckets;
+}
+
+struct guard_idset *guard_idset_open(uint64_t expected_ids)
 {
     struct guard_idset *s = xcalloc(1, sizeof *s);
     s->bytes = (int64_t)sizeof *s;
+    s->first_buckets = first_size(expected_ids);
     return s;
 }
 
@@ -131,15 +151,6 @@ static bool segment_put(struct guard_idset_segment *g, uint64_t *x)
     return false;
 }
 
-/* 8 10 12 14 16 20 24 28 32 ...: the steps in which allocators hand out memory. */
-static uint32_t next_size(uint32_t n_buckets)
-{
-    uint32_t step = MIN_BUCKETS / 4;
-    while (n_buckets >= step * 8)
-        step *= 2;
-    return n_buckets + step;
-}
-
 static bool rebuild(const struct guard_idset_segment *from, struct guard_idset_segment *to)
 {
     for (uint32_t bucket = 0; bucket < from->n_buckets; bucket++)
@@ -161,7 +172,7 @@ static void grow(struct guard_idset *s, struct guard_idset_segment *g)
     bigger.slots = NULL;
     do {
         free(bigger.slots);
-        bigger.n_buckets = bigger.n_buckets ? next_size(bigger.n_buckets) : MIN_BUCKETS;
+        bigger.n_buckets = bigger.n_buckets ? next_size(bigger.n_buckets) : s->first_buckets;
         bigger.slots = xcalloc((size_t)bigger.n_buckets * SLOTS, sizeof *bigger.slots);
     } while (!rebuild(g, &bigger));
     s->bytes += (int64_t)(bigger.n_buckets - g->n_buckets) * SLOTS * (int64_t)sizeof *g->slots;

@@ -22,10 +22,12 @@ struct guard_idset_segment {
 struct guard_idset {
     struct guard_idset_segment segments[GUARD_IDSET_SEGMENTS];
     uint64_t n_ids;
-    int64_t bytes; /* of this struct and its slots */
+    int64_t bytes;         /* of this struct and its slots */
+    uint32_t first_buckets;/* of a segment that gets its first id */
 };
 
-struct guard_idset *guard_idset_open(void);
+/* expected_ids: a segment starts at most at the size that so many ids will want, and saves growing in steps; 0: unknown. */
+struct guard_idset *guard_idset_open(uint64_t expected_ids);
 void guard_idset_close(struct guard_idset *s); /* copes with NULL */
 
 /* Asks for the memory that guard_idset_has() will want. */
