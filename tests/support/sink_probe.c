@@ -138,8 +138,8 @@ static bool obey(struct probe *p, const char *line, unsigned long *goal)
 static int wait_ms_of(const struct probe *p)
 {
     int64_t now = clock_monotonic_ns(), until = sink_next_ns(p->sink);
-    if (until <= now)
-        return 0;
+    if (until <= now || (p->filling && p->to_put && sink_room(p->sink) > 0))
+        return 0; /* as an engine that is busy with other things would: at once */
     return until - now > 1000000000 ? 1000 : (int)((until - now) / 1000000) + 1;
 }
 

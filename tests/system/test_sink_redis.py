@@ -342,6 +342,7 @@ def a_replica_is_named_and_left():
     assert probe.put(2, "u", 2)[0] == "failed"
     probe.why("it is a replica")
     assert "replica" in check(redis.unix)[1]
+    until("a new connection: the name may lead to the new primary", lambda: probe.counts()[0] > 1)
     redis.cli("replicaof", "no", "one")
     probe.ready(10)
     assert probe.put(3, "u", 2)[0] == "written"
