@@ -207,7 +207,8 @@ static bool is_beyond_int64(const char *s, size_t n)
     bool minus = s[0] == '-';
     uint64_t v = 0, limit = minus ? (uint64_t)INT64_MAX + 1 : UINT64_MAX;
     for (size_t i = minus; i < n; i++)
-        if (__builtin_mul_overflow(v, 10, &v) || __builtin_add_overflow(v, (uint64_t)(s[i] - '0'), &v) || v > limit)
+        if (__builtin_mul_overflow(v, 10, &v) ||
+            __builtin_add_overflow(v, (uint64_t)(s[i] - '0'), &v) || v > limit)
             return true;
     return false;
 }
@@ -236,49 +237,4 @@ enum cut_number decode_cut_number_fault(struct zl_span text)
             return CUT_FLOAT_TOO_BIG;
     }
     return CUT_NOT_A_NUMBER;
-}
-
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* The code unit of \uXXXX at `at`, or -1. */
-static int code_unit(const char *at, const char *end)
-{
-    if (end - at < 6 || at[0] != '\\' || at[1] != 'u')
-        return -1;
-    int v = 0;
-    for (int i = 2; i < 6; i++) {
-        int d = hex_digit(at[i]);
-        if (d < 0)
-            return -1;
-        v = v * 16 + d;
-    }
-    return v;
-}
-
-bool decode_cut_surrogates_are_paired(struct zl_span text)
-{
-    const char *at = text.ptr, *end = at + text.len;
-    while ((at = memchr(at, '\\', (size_t)(end - at))) != NULL) {
-        int unit = code_unit(at, end);
-        if (unit < 0) { /* another escape, two bytes */
-            at += end - at > 1 ? 2 : 1;
-            continue;
-        }
-        at += 6;
-        if (unit >= 0xDC00 && unit <= 0xDFFF)
-            return false;
-        if (unit < 0xD800 || unit > 0xDBFF)
-            continue;
-        int low = code_unit(at, end);
-        if (low < 0xDC00 || low > 0xDFFF)
-            return false;
-        at += 6;
-    }
-    return true;
 }

@@ -38,9 +38,6 @@ bool decode_cut_next(struct cutter *c, struct zl_span *element);
 enum cut_number { CUT_NOT_A_NUMBER, CUT_INTEGER_TOO_BIG, CUT_FLOAT_TOO_BIG };
 enum cut_number decode_cut_number_fault(struct zl_span text);
 
-/* In a document that is JSON otherwise: is every \ud800..\udfff one half of a pair? */
-bool decode_cut_surrogates_are_paired(struct zl_span text);
-
 #ifdef __cplusplus
 }
 #endif

@@ -49,12 +49,13 @@ struct job {
     struct zl_span text; /* padded copy of the trimmed message */
 };
 
-enum zl_status decode_open(const struct decode_config *cfg, struct decode **out, struct zl_error *err)
+enum zl_status decode_open(const struct decode_config *cfg, struct decode **out,
+                           struct zl_error *err)
 {
     *out = NULL;
     if (cfg->max_bytes < 1 || cfg->max_bytes > DECODE_MAX_BYTES)
-        return zl_fail(err, ZL_ECONFIG, "decode.max_bytes is %lld: it must be 1..%lld", (long long)cfg->max_bytes,
-                       (long long)DECODE_MAX_BYTES);
+        return zl_fail(err, ZL_ECONFIG, "decode.max_bytes is %lld: it must be 1..%lld",
+                       (long long)cfg->max_bytes, (long long)DECODE_MAX_BYTES);
     struct decode *d = xcalloc(1, sizeof *d);
     d->cfg = *cfg;
     d->json = decode_json_open();
@@ -142,19 +143,20 @@ static int64_t file_clock(struct decode *d, int64_t ts_ms)
     return d->clock_ms;
 }
 
-static bool check_key(const struct decode *d, const struct job *job, struct zl_span id, const char *name,
-                      struct refusal *r)
+static bool check_key(const struct decode *d, const struct job *job, struct zl_span id,
+                      const char *name, struct refusal *r)
 {
     if (!d->cfg.check_key || !job->m->has_key || zl_span_equal(job->m->key, id))
         return true;
     return decode_refuse(r, ZL_KEY_MISMATCH, "the message's key is not its %s", name);
 }
 
-static bool take_event(struct decode *d, const struct job *job, int32_t index, const struct json_value *v,
-                       struct refusal *r)
+static bool take_event(struct decode *d, const struct job *job, int32_t index,
+                       const struct json_value *v, struct refusal *r)
 {
     struct zl_event *ev = add(&d->events, &d->n_events, &d->max_events, sizeof *ev);
-    if (!decode_records_event(&d->records, v, ev, r) || !check_key(d, job, ev->user_id, "user_id", r)) {
+    if (!decode_records_event(&d->records, v, ev, r) ||
+        !check_key(d, job, ev->user_id, "user_id", r)) {
         d->n_events--;
         return false;
     }
@@ -164,8 +166,8 @@ static bool take_event(struct decode *d, const struct job *job, int32_t index, c
     return true;
 }
 
-static bool take_item(struct decode *d, const struct job *job, int32_t index, const struct json_value *v,
-                      struct refusal *r)
+static bool take_item(struct decode *d, const struct job *job, int32_t index,
+                      const struct json_value *v, struct refusal *r)
 {
     struct zl_item *item = add(&d->items, &d->n_items, &d->max_items, sizeof *item);
     item->from = origin_of(d, job, index);
@@ -177,11 +179,13 @@ static bool take_item(struct decode *d, const struct job *job, int32_t index, co
     return false;
 }
 
-static bool take_control(struct decode *d, const struct job *job, int32_t index, const struct json_value *v,
-                         struct refusal *r)
+static bool take_control(struct decode *d, const struct job *job, int32_t index,
+                         const struct json_value *v, struct refusal *r)
 {
-    struct zl_control *control = add(&d->controls, &d->n_controls, &d->max_controls, sizeof *control);
-    if (!decode_records_control(&d->records, v, control, r) || !check_key(d, job, control->user_id, "user_id", r)) {
+    struct zl_control *control =
+        add(&d->controls, &d->n_controls, &d->max_controls, sizeof *control);
+    if (!decode_records_control(&d->records, v, control, r) ||
+        !check_key(d, job, control->user_id, "user_id", r)) {
         d->n_controls--;
         return false;
     }
@@ -195,14 +199,10 @@ static bool take(struct decode *d, const struct job *job, int32_t index, const s
                  struct refusal *r)
 {
     switch (job->m->topic) {
-    case ZL_TOPIC_EVENTS:
-        return take_event(d, job, index, v, r);
-    case ZL_TOPIC_ITEMS:
-        return take_item(d, job, index, v, r);
-    case ZL_TOPIC_CONTROLS:
-        return take_control(d, job, index, v, r);
-    case ZL_N_TOPICS:
-        break;
+    case ZL_TOPIC_EVENTS: return take_event(d, job, index, v, r);
+    case ZL_TOPIC_ITEMS: return take_item(d, job, index, v, r);
+    case ZL_TOPIC_CONTROLS: return take_control(d, job, index, v, r);
+    case ZL_N_TOPICS: break;
     }
     ASSERT(!"a topic");
     return false;
@@ -226,13 +226,15 @@ static void take_piece(struct decode *d, const struct job *job, int32_t index, s
 {
     struct refusal r;
     struct json_value root;
-    bool good = text.len ? parse(d, text, &root, &r) : decode_refuse(&r, ZL_BAD_JSON, "an element is empty");
+    bool good = text.len ? parse(d, text, &root, &r)
+                         : decode_refuse(&r, ZL_BAD_JSON, "an element is empty");
     if (!good || !take(d, job, index, &root, &r))
         reject(d, job, index, decode_element(d, job->m->value, index), &r);
 }
 
 /* Elements by cutting; false with nothing taken when there are too many, or the text is not what its shape says. */
-static bool take_pieces(struct decode *d, const struct job *job, enum cut_shape shape, struct refusal *r)
+static bool take_pieces(struct decode *d, const struct job *job, enum cut_shape shape,
+                        struct refusal *r)
 {
     struct cutter c;
     struct zl_span piece;
@@ -243,8 +245,8 @@ static bool take_pieces(struct decode *d, const struct job *job, enum cut_shape 
     if (!c.whole) /* r has the parser's words */
         return false;
     if (n > DECODE_MAX_ELEMENTS)
-        return decode_refuse(r, ZL_TOO_LARGE, "%lld elements in one message, at most %d are taken", (long long)n,
-                      DECODE_MAX_ELEMENTS);
+        return decode_refuse(r, ZL_TOO_LARGE, "%lld elements in one message, at most %d are taken",
+                             (long long)n, DECODE_MAX_ELEMENTS);
     decode_cut_begin(&c, job->text, shape);
     for (int32_t index = 0; decode_cut_next(&c, &piece); index++)
         take_piece(d, job, index, piece);
@@ -262,8 +264,8 @@ static void take_elements(struct decode *d, const struct job *job, const struct 
     while (decode_json_array_next(&a, &v))
         n++;
     if (n > DECODE_MAX_ELEMENTS) {
-        decode_refuse(&r, ZL_TOO_LARGE, "%lld elements in one message, at most %d are taken", (long long)n,
-               DECODE_MAX_ELEMENTS);
+        decode_refuse(&r, ZL_TOO_LARGE, "%lld elements in one message, at most %d are taken",
+                      (long long)n, DECODE_MAX_ELEMENTS);
         reject_whole(d, job, &r);
         return;
     }
@@ -313,16 +315,12 @@ static void take_text(struct decode *d, struct job *job, struct zl_span text)
     struct refusal r;
     job->text = pad(d, text);
     switch (decode_cut_shape_of(job->text)) {
-    case CUT_ONE:
-        take_piece(d, job, 0, job->text);
-        break;
+    case CUT_ONE: take_piece(d, job, 0, job->text); break;
     case CUT_LINES:
         if (!take_pieces(d, job, CUT_LINES, &r))
             reject_whole(d, job, &r);
         break;
-    case CUT_ARRAY:
-        take_array(d, job);
-        break;
+    case CUT_ARRAY: take_array(d, job); break;
     }
 }
 
@@ -335,7 +333,8 @@ void decode_message(struct decode *d, const struct decode_message *m, uint32_t m
         return;
     }
     if (m->value.len > (size_t)d->cfg.max_bytes) {
-        decode_refuse(&r, ZL_TOO_LARGE, "%zu bytes, at most %lld are taken", m->value.len, (long long)d->cfg.max_bytes);
+        decode_refuse(&r, ZL_TOO_LARGE, "%zu bytes, at most %lld are taken", m->value.len,
+                      (long long)d->cfg.max_bytes);
         reject_whole(d, &job, &r);
         return;
     }

@@ -16,13 +16,15 @@
 
 #define DECODE_MAX_ELEMENTS 10000
 #define DECODE_MAX_BYTES (INT64_C(1) << 30)
-#define DECODE_MAX_CLOCK_MS INT64_C(32503680000000) /* the year 3000: no later ts moves a file's clock */
+#define DECODE_MAX_CLOCK_MS                                                                        \
+    INT64_C(32503680000000) /* the year 3000: no later ts moves a file's clock */
 
 struct decode_config {
-    int64_t max_bytes;                   /* of one message */
-    int n_features[ZL_N_MODALITIES];     /* expected dimensions; 0: features of this modality are ignored */
-    uint64_t id_seed;                    /* of id_hash */
-    bool check_key;                      /* Kafka: key must equal user_id / item_id (a missing key is let pass) */
+    int64_t max_bytes; /* of one message */
+    int n_features
+        [ZL_N_MODALITIES]; /* expected dimensions; 0: features of this modality are ignored */
+    uint64_t id_seed;      /* of id_hash */
+    bool check_key;        /* Kafka: key must equal user_id / item_id (a missing key is let pass) */
 };
 
 /* One raw message as the source lent it (same fields as struct source_message, which rooms may not see each other's). */
@@ -36,7 +38,8 @@ struct decode_message {
 
 struct decode;
 
-MUST_CHECK enum zl_status decode_open(const struct decode_config *cfg, struct decode **out, struct zl_error *err);
+MUST_CHECK enum zl_status decode_open(const struct decode_config *cfg, struct decode **out,
+                                      struct zl_error *err);
 void decode_close(struct decode *d);
 
 /* Starts a batch: what was lent before is gone. */

@@ -27,7 +27,7 @@ bool decode_refuse(struct refusal *r, enum zl_reason reason, const char *fmt, ..
 
 const char *decode_fields_kind_name(enum json_kind kind)
 {
-    static const char *const names[] = {"null",     "a boolean", "an integer", "a big integer",
+    static const char *const names[] = {"null",    "a boolean", "an integer", "a big integer",
                                         "a float", "a string",  "an array",   "an object"};
     return names[kind];
 }
@@ -94,7 +94,8 @@ static void scratch_clear(struct fields_scratch *s, size_t n_keys)
 
 /* All members, in an open-addressed table of their numbers (from 1; 0 is free). The seed need not be secret to the second: a
  * message of chosen keys can only slow down itself, and XXH3 with a seed from an address is hard enough to aim at. */
-static bool many_are_different(const struct json_members *m, struct fields_scratch *s, struct refusal *r)
+static bool many_are_different(const struct json_members *m, struct fields_scratch *s,
+                               struct refusal *r)
 {
     scratch_clear(s, m->n);
     size_t mask = 64;
@@ -112,8 +113,9 @@ static bool many_are_different(const struct json_members *m, struct fields_scrat
     return true;
 }
 
-bool decode_fields_gather(const struct fields *f, const struct json_members *members, struct fields_scratch *s,
-                   const struct json_value **values, struct refusal *r)
+bool decode_fields_gather(const struct fields *f, const struct json_members *members,
+                          struct fields_scratch *s, const struct json_value **values,
+                          struct refusal *r)
 {
     const struct json_member *unknown[FEW];
     int n_unknown = 0;
@@ -134,7 +136,8 @@ bool decode_fields_gather(const struct fields *f, const struct json_members *mem
         seen |= 1U << at;
         values[at] = m->value.kind == JSON_NULL ? NULL : &m->value;
     }
-    return n_unknown <= FEW ? few_are_different(unknown, n_unknown, r) : many_are_different(members, s, r);
+    return n_unknown <= FEW ? few_are_different(unknown, n_unknown, r)
+                            : many_are_different(members, s, r);
 }
 
 bool decode_fields_check_id(struct zl_span id, const char *name, struct refusal *r)
@@ -142,20 +145,23 @@ bool decode_fields_check_id(struct zl_span id, const char *name, struct refusal 
     if (id.len == 0)
         return decode_refuse(r, ZL_OUT_OF_RANGE, "%s is empty", name);
     if (id.len > FIELDS_ID_BYTES)
-        return decode_refuse(r, ZL_OUT_OF_RANGE, "%s has %zu bytes, at most %d are taken", name, id.len, FIELDS_ID_BYTES);
+        return decode_refuse(r, ZL_OUT_OF_RANGE, "%s has %zu bytes, at most %d are taken", name,
+                             id.len, FIELDS_ID_BYTES);
     for (size_t i = 0; i < id.len; i++)
         if ((unsigned char)id.ptr[i] < 0x20 || id.ptr[i] == 0x7F)
             return decode_refuse(r, ZL_OUT_OF_RANGE, "%s has a control character", name);
     return true;
 }
 
-static bool fill_integer(const struct field *field, const struct json_value *v, void *to, struct refusal *r)
+static bool fill_integer(const struct field *field, const struct json_value *v, void *to,
+                         struct refusal *r)
 {
     if (v->kind != JSON_INTEGER && v->kind != JSON_BIG)
-        return decode_refuse(r, ZL_BAD_TYPE, "%s is %s, not an integer", field->name, decode_fields_kind_name(v->kind));
+        return decode_refuse(r, ZL_BAD_TYPE, "%s is %s, not an integer", field->name,
+                             decode_fields_kind_name(v->kind));
     if (v->kind == JSON_BIG || v->integer < field->min || v->integer > field->max)
-        return decode_refuse(r, ZL_OUT_OF_RANGE, "%s is not in %lld..%lld", field->name, (long long)field->min,
-                      (long long)field->max);
+        return decode_refuse(r, ZL_OUT_OF_RANGE, "%s is not in %lld..%lld", field->name,
+                             (long long)field->min, (long long)field->max);
     if (field->kind == FIELD_INT32)
         memcpy(to, &(int32_t){(int32_t)v->integer}, sizeof(int32_t));
     else
@@ -163,23 +169,27 @@ static bool fill_integer(const struct field *field, const struct json_value *v, 
     return true;
 }
 
-static bool fill_double(const struct field *field, const struct json_value *v, void *to, struct refusal *r)
+static bool fill_double(const struct field *field, const struct json_value *v, void *to,
+                        struct refusal *r)
 {
     if (v->kind != JSON_INTEGER && v->kind != JSON_DOUBLE && v->kind != JSON_BIG)
-        return decode_refuse(r, ZL_BAD_TYPE, "%s is %s, not a number", field->name, decode_fields_kind_name(v->kind));
+        return decode_refuse(r, ZL_BAD_TYPE, "%s is %s, not a number", field->name,
+                             decode_fields_kind_name(v->kind));
     double x = v->kind == JSON_DOUBLE ? v->number : (double)v->integer;
     if (x < (double)field->min || x > (double)field->max)
-        return decode_refuse(r, ZL_OUT_OF_RANGE, "%s is not in %lld..%lld", field->name, (long long)field->min,
-                      (long long)field->max);
+        return decode_refuse(r, ZL_OUT_OF_RANGE, "%s is not in %lld..%lld", field->name,
+                             (long long)field->min, (long long)field->max);
     memcpy(to, &x, sizeof x);
     return true;
 }
 
 /* *room: what is left of the memory taken for this record's strings. */
-static bool fill_string(const struct field *field, const struct json_value *v, char **room, void *to, struct refusal *r)
+static bool fill_string(const struct field *field, const struct json_value *v, char **room,
+                        void *to, struct refusal *r)
 {
     if (v->kind != JSON_STRING)
-        return decode_refuse(r, ZL_BAD_TYPE, "%s is %s, not a string", field->name, decode_fields_kind_name(v->kind));
+        return decode_refuse(r, ZL_BAD_TYPE, "%s is %s, not a string", field->name,
+                             decode_fields_kind_name(v->kind));
     if (field->kind == FIELD_ID && !decode_fields_check_id(v->text, field->name, r))
         return false;
     if (v->text.len == 0)
@@ -190,21 +200,17 @@ static bool fill_string(const struct field *field, const struct json_value *v, c
     return true;
 }
 
-static bool fill_one(const struct field *field, const struct json_value *v, char **room, void *record,
-                     struct refusal *r)
+static bool fill_one(const struct field *field, const struct json_value *v, char **room,
+                     void *record, struct refusal *r)
 {
     void *to = (char *)record + field->offset;
     switch (field->kind) {
     case FIELD_ID:
-    case FIELD_TEXT:
-        return fill_string(field, v, room, to, r);
+    case FIELD_TEXT: return fill_string(field, v, room, to, r);
     case FIELD_INT64:
-    case FIELD_INT32:
-        return fill_integer(field, v, to, r);
-    case FIELD_DOUBLE:
-        return fill_double(field, v, to, r);
-    case FIELD_SPECIAL:
-        break;
+    case FIELD_INT32: return fill_integer(field, v, to, r);
+    case FIELD_DOUBLE: return fill_double(field, v, to, r);
+    case FIELD_SPECIAL: break;
     }
     return true;
 }
@@ -218,8 +224,8 @@ static size_t string_bytes(const struct fields *f, const struct json_value *cons
     return bytes;
 }
 
-bool decode_fields_fill(const struct fields *f, const struct json_value *const *values, struct arena *arena, void *record,
-                 struct refusal *r)
+bool decode_fields_fill(const struct fields *f, const struct json_value *const *values,
+                        struct arena *arena, void *record, struct refusal *r)
 {
     char *room = arena_take(arena, string_bytes(f, values));
     for (int i = 0; i < f->n; i++) {

@@ -49,7 +49,8 @@ struct refusal {
     char detail[200];
 };
 /* Writes it; returns false, so that it can be handed up. */
-bool decode_refuse(struct refusal *r, enum zl_reason reason, const char *fmt, ...) PRINTF_LIKE(3, 4);
+bool decode_refuse(struct refusal *r, enum zl_reason reason, const char *fmt, ...)
+    PRINTF_LIKE(3, 4);
 
 /* Memory for finding equal keys among many; grows to the largest object seen. */
 struct fields_scratch {
@@ -59,11 +60,12 @@ struct fields_scratch {
 
 void decode_fields_init(struct fields *f, const struct field *table, int n);
 /* Puts each known field's value into values[] (NULL: absent or null). false: a key is there twice. */
-bool decode_fields_gather(const struct fields *f, const struct json_members *members, struct fields_scratch *s,
-                   const struct json_value **values, struct refusal *r);
+bool decode_fields_gather(const struct fields *f, const struct json_members *members,
+                          struct fields_scratch *s, const struct json_value **values,
+                          struct refusal *r);
 /* Writes all fields but the special ones. A required special one is checked to be there. */
-bool decode_fields_fill(const struct fields *f, const struct json_value *const *values, struct arena *arena, void *record,
-                 struct refusal *r);
+bool decode_fields_fill(const struct fields *f, const struct json_value *const *values,
+                        struct arena *arena, void *record, struct refusal *r);
 
 /* 1..64 bytes, no control characters; name is for the words. */
 bool decode_fields_check_id(struct zl_span id, const char *name, struct refusal *r);

@@ -5,8 +5,7 @@
  * unchecked and is for that reason not used, though it is faster.) The tape's values are handed out as plain C.
  * Lemire, Langdale, "Parsing gigabytes of JSON per second", VLDB Journal 28, 2019.
  *
- * Two things are added: pairs of surrogates are checked (simdjson lets a lone low one pass, and would make text of
- * it that is not UTF-8), and an error about a number is explained: not JSON, too big an integer, or not finite. */
+ * An error about a number is explained further: not JSON, too big an integer, or not finite. */
 #include "decode/json.h"
 
 #include <simdjson.h>
@@ -32,10 +31,12 @@ struct json {
     const char *words = "";
 };
 
-static_assert(std::is_trivially_copyable<dom::object>::value && std::is_trivially_copyable<dom::array>::value &&
+static_assert(std::is_trivially_copyable<dom::object>::value &&
+                  std::is_trivially_copyable<dom::array>::value &&
                   std::is_trivially_copyable<dom::array::iterator>::value,
               "places are copied as bytes");
-static_assert(sizeof(dom::object) == sizeof(json_place) && sizeof(dom::array) == sizeof(json_place) &&
+static_assert(sizeof(dom::object) == sizeof(json_place) &&
+                  sizeof(dom::array) == sizeof(json_place) &&
                   sizeof(dom::array::iterator) == sizeof(json_place),
               "a place is simdjson's two words");
 static_assert(JSON_PADDING >= simdjson::SIMDJSON_PADDING, "padding");
@@ -137,34 +138,28 @@ static json_status explain(json *j, const char *text, size_t len, simdjson::erro
             return refuse(j, JSON_TOO_BIG_INTEGER, "an integer is beyond 64 bits");
         case CUT_FLOAT_TOO_BIG:
             return refuse(j, JSON_TOO_BIG_FLOAT, "a number is beyond the range of a double");
-        case CUT_NOT_A_NUMBER:
-            break;
+        case CUT_NOT_A_NUMBER: break;
         }
         return refuse(j, JSON_BAD, "a number is not written as JSON wants");
-    case simdjson::DEPTH_ERROR:
-        return refuse(j, JSON_BAD, "nested deeper than 32");
-    case simdjson::EMPTY:
-        return refuse(j, JSON_BAD, "empty message");
+    case simdjson::DEPTH_ERROR: return refuse(j, JSON_BAD, "nested deeper than 32");
+    case simdjson::EMPTY: return refuse(j, JSON_BAD, "empty message");
     case simdjson::STRING_ERROR:
-        return refuse(j, JSON_BAD, "a string has a bad escape");
+        return refuse(j, JSON_BAD, "a string has a bad escape, or half of a surrogate pair");
     case simdjson::UNESCAPED_CHARS:
         return refuse(j, JSON_BAD, "a string has a raw control character");
-    case simdjson::UNCLOSED_STRING:
-        return refuse(j, JSON_BAD, "a string does not end");
-    default:
-        return refuse(j, JSON_BAD, "not a JSON document");
+    case simdjson::UNCLOSED_STRING: return refuse(j, JSON_BAD, "a string does not end");
+    default: return refuse(j, JSON_BAD, "not a JSON document");
     }
 }
 
-extern "C" enum json_status decode_json_parse(struct json *j, const char *text, size_t len, struct json_value *root)
+extern "C" enum json_status decode_json_parse(struct json *j, const char *text, size_t len,
+                                              struct json_value *root)
 {
     ASSERT(make_room(j, len));
     dom::element e;
     simdjson::error_code error = j->parser.parse(text, len, false).get(e);
     if (error != simdjson::SUCCESS)
         return explain(j, text, len, error);
-    if (!decode_cut_surrogates_are_paired(zl_span{text, len}))
-        return refuse(j, JSON_BAD, "a string has a lone surrogate");
     value_of(e, root);
     return JSON_OK;
 }
@@ -183,7 +178,8 @@ static json_member *members_add(json_members *m)
     return &m->at[m->n++];
 }
 
-extern "C" void decode_json_object_members(const struct json_value *object, struct json_members *out)
+extern "C" void decode_json_object_members(const struct json_value *object,
+                                           struct json_members *out)
 {
     out->n = 0;
     for (dom::key_value_pair field : from_place<dom::object>(object->in)) {

@@ -70,7 +70,8 @@ struct json *decode_json_open(void);
 void decode_json_close(struct json *j);
 
 /* text[0 .. len-1] is the document, JSON_PADDING bytes after it are readable. */
-enum json_status decode_json_parse(struct json *j, const char *text, size_t len, struct json_value *root);
+enum json_status decode_json_parse(struct json *j, const char *text, size_t len,
+                                   struct json_value *root);
 /* Words for the newest status that was not JSON_OK; static. */
 const char *decode_json_words(const struct json *j);
 

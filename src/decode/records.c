@@ -10,10 +10,17 @@
 
 #define MAX_MS INT64_MAX
 #define FIELD(record, member, kind, required, min, max)                                            \
-    {#member, kind, required, offsetof(struct record, member), min, max}
+    {                                                                                              \
+#member, kind, required, offsetof(struct record, member), min, max                         \
+    }
 #define FIELD_AS(name, record, member, kind, required, min, max)                                   \
-    {name, kind, required, offsetof(struct record, member), min, max}
-#define SPECIAL(name, required) {name, FIELD_SPECIAL, required, 0, 0, 0}
+    {                                                                                              \
+        name, kind, required, offsetof(struct record, member), min, max                            \
+    }
+#define SPECIAL(name, required)                                                                    \
+    {                                                                                              \
+        name, FIELD_SPECIAL, required, 0, 0, 0                                                     \
+    }
 
 /* All tables are sorted by the length of the name; places of special fields are named below. */
 static const struct field event_fields[] = {
@@ -37,7 +44,14 @@ static const struct field event_fields[] = {
     FIELD(zl_event, duration_ms, FIELD_INT64, false, 0, MAX_MS),
     FIELD(zl_event, uploader_id, FIELD_ID, false, 0, 0),
 };
-enum { EVENT_V = 0, EVENT_TYPE = 2, EVENT_ITEM_ID = 5, EVENT_WATCH_MS = 8, EVENT_PROPENSITY = 15, EVENT_EXPERIMENT = 16 };
+enum {
+    EVENT_V = 0,
+    EVENT_TYPE = 2,
+    EVENT_ITEM_ID = 5,
+    EVENT_WATCH_MS = 8,
+    EVENT_PROPENSITY = 15,
+    EVENT_EXPERIMENT = 16
+};
 
 static const struct field item_fields[] = {
     SPECIAL("v", false),
@@ -77,7 +91,8 @@ static const enum zl_modality feature_of[] = {ZL_TEXT, ZL_AUDIO, ZL_VIDEO};
 
 #define COUNT(a) ((int)(sizeof(a) / sizeof(a)[0]))
 
-void decode_records_init(struct records *rs, const struct decode_config *cfg, struct json *json, struct arena *arena)
+void decode_records_init(struct records *rs, const struct decode_config *cfg, struct json *json,
+                         struct arena *arena)
 {
     *rs = (struct records){.cfg = cfg, .json = json, .arena = arena};
     decode_fields_init(&rs->events, event_fields, COUNT(event_fields));
@@ -98,7 +113,8 @@ static bool open_object(struct records *rs, const struct fields *f, const struct
                         const struct json_value **values, struct refusal *r)
 {
     if (object->kind != JSON_OBJECT)
-        return decode_refuse(r, ZL_NOT_OBJECT, "it is %s, not an object", decode_fields_kind_name(object->kind));
+        return decode_refuse(r, ZL_NOT_OBJECT, "it is %s, not an object",
+                             decode_fields_kind_name(object->kind));
     decode_json_object_members(object, &rs->members);
     if (!decode_fields_gather(f, &rs->members, &rs->scratch, values, r))
         return false;
@@ -109,12 +125,14 @@ static bool open_object(struct records *rs, const struct fields *f, const struct
 }
 
 /* The word at `values[at]`, which the table says must be there. */
-static bool word_of(const struct json_value *v, const char *name, struct zl_span *word, struct refusal *r)
+static bool word_of(const struct json_value *v, const char *name, struct zl_span *word,
+                    struct refusal *r)
 {
     if (!v)
         return decode_refuse(r, ZL_MISSING_FIELD, "%s is missing", name);
     if (v->kind != JSON_STRING)
-        return decode_refuse(r, ZL_BAD_TYPE, "%s is %s, not a string", name, decode_fields_kind_name(v->kind));
+        return decode_refuse(r, ZL_BAD_TYPE, "%s is %s, not a string", name,
+                             decode_fields_kind_name(v->kind));
     *word = v->text;
     return true;
 }
@@ -126,14 +144,13 @@ static bool needs_item(enum zl_event_type type)
     case ZL_COURSE_CLICK:
     case ZL_ENROLL:
     case ZL_PURCHASE:
-    case ZL_REFUND:
-        return false;
-    default:
-        return true;
+    case ZL_REFUND: return false;
+    default: return true;
     }
 }
 
-static bool event_type(const struct json_value *const *values, struct zl_event *ev, struct refusal *r)
+static bool event_type(const struct json_value *const *values, struct zl_event *ev,
+                       struct refusal *r)
 {
     struct zl_span word;
     if (!word_of(values[EVENT_TYPE], "type", &word, r))
@@ -143,7 +160,8 @@ static bool event_type(const struct json_value *const *values, struct zl_event *
         return decode_refuse(r, ZL_UNKNOWN_TYPE, "type is none of the event types");
     ev->type = (enum zl_event_type)type;
     if (!values[EVENT_ITEM_ID] && needs_item(ev->type))
-        return decode_refuse(r, ZL_MISSING_FIELD, "item_id is missing, %s needs it", zl_event_type_name(ev->type));
+        return decode_refuse(r, ZL_MISSING_FIELD, "item_id is missing, %s needs it",
+                             zl_event_type_name(ev->type));
     if (!values[EVENT_WATCH_MS] && ev->type == ZL_WATCH)
         return decode_refuse(r, ZL_MISSING_FIELD, "watch_ms is missing, watch needs it");
     return true;
@@ -157,17 +175,20 @@ static bool check_currency(struct zl_span c, struct refusal *r)
     return good || decode_refuse(r, ZL_OUT_OF_RANGE, "currency is not three capital letters");
 }
 
-static bool event_experiment(struct records *rs, const struct json_value *v, struct zl_event *ev, struct refusal *r)
+static bool event_experiment(struct records *rs, const struct json_value *v, struct zl_event *ev,
+                             struct refusal *r)
 {
     if (!v)
         return true;
     if (v->kind != JSON_OBJECT)
-        return decode_refuse(r, ZL_BAD_TYPE, "experiment is %s, not an object", decode_fields_kind_name(v->kind));
+        return decode_refuse(r, ZL_BAD_TYPE, "experiment is %s, not an object",
+                             decode_fields_kind_name(v->kind));
     ev->experiment = arena_copy(rs->arena, decode_json_minify(rs->json, v));
     return true;
 }
 
-bool decode_records_event(struct records *rs, const struct json_value *object, struct zl_event *ev, struct refusal *r)
+bool decode_records_event(struct records *rs, const struct json_value *object, struct zl_event *ev,
+                          struct refusal *r)
 {
     const struct json_value *values[FIELDS_MAX];
     ev->watch_ms = ev->duration_ms = ev->amount = -1;
@@ -200,18 +221,21 @@ static bool item_status(const struct json_value *v, struct zl_item *item, struct
     return decode_refuse(r, ZL_OUT_OF_RANGE, "status is none of approved, pending, blocked");
 }
 
-static bool item_tags(struct records *rs, const struct json_value *v, struct zl_item *item, struct refusal *r)
+static bool item_tags(struct records *rs, const struct json_value *v, struct zl_item *item,
+                      struct refusal *r)
 {
     struct json_array a;
     struct json_value tag;
     if (!v)
         return true;
     if (v->kind != JSON_ARRAY)
-        return decode_refuse(r, ZL_BAD_TYPE, "tags is %s, not an array", decode_fields_kind_name(v->kind));
+        return decode_refuse(r, ZL_BAD_TYPE, "tags is %s, not an array",
+                             decode_fields_kind_name(v->kind));
     decode_json_array_begin(v, &a);
     while (decode_json_array_next(&a, &tag)) {
         if (tag.kind != JSON_STRING)
-            return decode_refuse(r, ZL_BAD_TYPE, "a tag is %s, not a string", decode_fields_kind_name(tag.kind));
+            return decode_refuse(r, ZL_BAD_TYPE, "a tag is %s, not a string",
+                                 decode_fields_kind_name(tag.kind));
         if (!decode_fields_check_id(tag.text, "a tag", r))
             return false;
         if (item->n_tags == ZL_MAX_TAGS)
@@ -232,7 +256,8 @@ static int64_t array_length(const struct json_value *array)
     return n;
 }
 
-static bool feature_number(const struct json_value *v, const char *name, float *out, struct refusal *r)
+static bool feature_number(const struct json_value *v, const char *name, float *out,
+                           struct refusal *r)
 {
     double x;
     if (v->kind == JSON_DOUBLE)
@@ -240,23 +265,27 @@ static bool feature_number(const struct json_value *v, const char *name, float *
     else if (v->kind == JSON_INTEGER || v->kind == JSON_BIG)
         x = (double)v->integer;
     else
-        return decode_refuse(r, ZL_BAD_FEATURES, "features.%s has %s among its numbers", name, decode_fields_kind_name(v->kind));
+        return decode_refuse(r, ZL_BAD_FEATURES, "features.%s has %s among its numbers", name,
+                             decode_fields_kind_name(v->kind));
     if (fabs(x) > (double)FLT_MAX)
-        return decode_refuse(r, ZL_NOT_FINITE, "features.%s has a number beyond the range of a float", name);
+        return decode_refuse(r, ZL_NOT_FINITE,
+                             "features.%s has a number beyond the range of a float", name);
     *out = (float)x;
     return true;
 }
 
 /* All numbers are checked, also of a modality that the configuration does not use. */
-static bool item_feature(struct records *rs, const struct json_value *v, enum zl_modality modality, const char *name,
-                         struct zl_item *item, struct refusal *r)
+static bool item_feature(struct records *rs, const struct json_value *v, enum zl_modality modality,
+                         const char *name, struct zl_item *item, struct refusal *r)
 {
     if (v->kind != JSON_ARRAY)
-        return decode_refuse(r, ZL_BAD_FEATURES, "features.%s is %s, not an array", name, decode_fields_kind_name(v->kind));
+        return decode_refuse(r, ZL_BAD_FEATURES, "features.%s is %s, not an array", name,
+                             decode_fields_kind_name(v->kind));
     int64_t n = array_length(v), want = rs->cfg->n_features[modality];
     if (want && n != want)
-        return decode_refuse(r, ZL_BAD_FEATURES, "features.%s has %lld numbers, the configuration says %lld", name,
-                      (long long)n, (long long)want);
+        return decode_refuse(r, ZL_BAD_FEATURES,
+                             "features.%s has %lld numbers, the configuration says %lld", name,
+                             (long long)n, (long long)want);
     float unused, *numbers = want ? arena_take(rs->arena, (size_t)n * sizeof *numbers) : NULL;
     struct json_array a;
     struct json_value number;
@@ -269,12 +298,14 @@ static bool item_feature(struct records *rs, const struct json_value *v, enum zl
     return true;
 }
 
-static bool item_features(struct records *rs, const struct json_value *v, struct zl_item *item, struct refusal *r)
+static bool item_features(struct records *rs, const struct json_value *v, struct zl_item *item,
+                          struct refusal *r)
 {
     if (!v)
         return true;
     if (v->kind != JSON_OBJECT)
-        return decode_refuse(r, ZL_BAD_FEATURES, "features is %s, not an object", decode_fields_kind_name(v->kind));
+        return decode_refuse(r, ZL_BAD_FEATURES, "features is %s, not an object",
+                             decode_fields_kind_name(v->kind));
     decode_json_object_members(v, &rs->features);
     for (size_t i = 0; i < rs->features.n; i++) {
         const struct json_member *m = &rs->features.at[i];
@@ -286,23 +317,26 @@ static bool item_features(struct records *rs, const struct json_value *v, struct
     return true;
 }
 
-bool decode_records_item(struct records *rs, const struct json_value *object, struct zl_item *item, struct refusal *r)
+bool decode_records_item(struct records *rs, const struct json_value *object, struct zl_item *item,
+                         struct refusal *r)
 {
     const struct json_value *values[FIELDS_MAX];
     item->duration_ms = item->published_at_ms = item->price = -1;
     return open_object(rs, &rs->items, object, values, r) &&
-           decode_fields_fill(&rs->items, values, rs->arena, item, r) && item_status(values[ITEM_STATUS], item, r) &&
-           item_tags(rs, values[ITEM_TAGS], item, r) && item_features(rs, values[ITEM_FEATURES], item, r);
+           decode_fields_fill(&rs->items, values, rs->arena, item, r) &&
+           item_status(values[ITEM_STATUS], item, r) && item_tags(rs, values[ITEM_TAGS], item, r) &&
+           item_features(rs, values[ITEM_FEATURES], item, r);
 }
 
-bool decode_records_control(struct records *rs, const struct json_value *object, struct zl_control *control,
-                     struct refusal *r)
+bool decode_records_control(struct records *rs, const struct json_value *object,
+                            struct zl_control *control, struct refusal *r)
 {
     static const char *const words[] = {"forget", "opt_out", "opt_in"};
     const struct json_value *values[FIELDS_MAX];
     struct zl_span word;
     if (!open_object(rs, &rs->controls, object, values, r) ||
-        !decode_fields_fill(&rs->controls, values, rs->arena, control, r) || !word_of(values[CONTROL_TYPE], "type", &word, r))
+        !decode_fields_fill(&rs->controls, values, rs->arena, control, r) ||
+        !word_of(values[CONTROL_TYPE], "type", &word, r))
         return false;
     for (int t = ZL_FORGET; t <= ZL_OPT_IN; t++)
         if (zl_span_is(word, words[t])) {
@@ -312,7 +346,8 @@ bool decode_records_control(struct records *rs, const struct json_value *object,
     return decode_refuse(r, ZL_UNKNOWN_TYPE, "type is none of forget, opt_out, opt_in");
 }
 
-bool decode_records_tombstone(struct records *rs, bool has_key, struct zl_span key, struct zl_item *item, struct refusal *r)
+bool decode_records_tombstone(struct records *rs, bool has_key, struct zl_span key,
+                              struct zl_item *item, struct refusal *r)
 {
     item->removed = true;
     item->status = ZL_ITEM_REMOVED;

@@ -14,20 +14,24 @@ struct records {
     struct json *json;               /* borrowed */
     struct arena *arena;             /* borrowed */
     struct fields events, items, controls;
-    struct json_members members;     /* of the object at hand */
+    struct json_members members; /* of the object at hand */
     struct json_members features;
     struct fields_scratch scratch;
 };
 
-void decode_records_init(struct records *rs, const struct decode_config *cfg, struct json *json, struct arena *arena);
+void decode_records_init(struct records *rs, const struct decode_config *cfg, struct json *json,
+                         struct arena *arena);
 void decode_records_release(struct records *rs);
 
 /* object: any value. `from` of the record is set before. false: refused, *r says why. */
-bool decode_records_event(struct records *rs, const struct json_value *object, struct zl_event *ev, struct refusal *r);
-bool decode_records_item(struct records *rs, const struct json_value *object, struct zl_item *item, struct refusal *r);
-bool decode_records_control(struct records *rs, const struct json_value *object, struct zl_control *control,
-                     struct refusal *r);
+bool decode_records_event(struct records *rs, const struct json_value *object, struct zl_event *ev,
+                          struct refusal *r);
+bool decode_records_item(struct records *rs, const struct json_value *object, struct zl_item *item,
+                         struct refusal *r);
+bool decode_records_control(struct records *rs, const struct json_value *object,
+                            struct zl_control *control, struct refusal *r);
 /* A null value with this key. */
-bool decode_records_tombstone(struct records *rs, bool has_key, struct zl_span key, struct zl_item *item, struct refusal *r);
+bool decode_records_tombstone(struct records *rs, bool has_key, struct zl_span key,
+                              struct zl_item *item, struct refusal *r);
 
 #endif

@@ -18,7 +18,8 @@ static double seconds(const struct json_members *window, const char *key)
     return v && v->kind == JSON_INTEGER && v->integer > 0 ? (double)v->integer * 1e-6 : 0;
 }
 
-static void add_broker(const struct json_members *broker, struct json_members *window, struct decode_statistics *out)
+static void add_broker(const struct json_members *broker, struct json_members *window,
+                       struct decode_statistics *out)
 {
     const struct json_value *id = member(broker, "nodeid"), *state = member(broker, "state"),
                             *rtt = member(broker, "rtt");
@@ -34,8 +35,8 @@ static void add_broker(const struct json_members *broker, struct json_members *w
     out->rtt_p99_s = p99 > out->rtt_p99_s ? p99 : out->rtt_p99_s;
 }
 
-bool decode_statistics_read(struct json *j, struct statistics_scratch *s, const char *text, size_t len,
-                     struct decode_statistics *out)
+bool decode_statistics_read(struct json *j, struct statistics_scratch *s, const char *text,
+                            size_t len, struct decode_statistics *out)
 {
     struct json_value root;
     *out = (struct decode_statistics){0};

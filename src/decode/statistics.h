@@ -11,8 +11,8 @@ struct statistics_scratch {
 };
 
 /* text: with JSON_PADDING behind it. */
-bool decode_statistics_read(struct json *j, struct statistics_scratch *s, const char *text, size_t len,
-                     struct decode_statistics *out);
+bool decode_statistics_read(struct json *j, struct statistics_scratch *s, const char *text,
+                            size_t len, struct decode_statistics *out);
 void decode_statistics_scratch_release(struct statistics_scratch *s);
 
 #endif

@@ -24,9 +24,10 @@
 struct generation {
     struct guard_idset *ids; /* owned; NULL: there is no such generation */
     int64_t start_ms;
-    uint64_t n_ids, sum;     /* as they are to be: equal to what is held, but for the time between rows and ids of a load */
-    uint64_t held_sum;       /* of the hashes held */
-    uint64_t *fresh;         /* owned: hashes not yet taken by the checkpoint */
+    uint64_t n_ids,
+        sum; /* as they are to be: equal to what is held, but for the time between rows and ids of a load */
+    uint64_t held_sum; /* of the hashes held */
+    uint64_t *fresh;   /* owned: hashes not yet taken by the checkpoint */
     size_t n_fresh, capacity;
 };
 
@@ -41,7 +42,7 @@ struct guard_dedupe {
     int64_t window_ms, budget_bytes;
     uint32_t n_partitions; /* highest used + 1 */
     uint32_t n_used;
-    uint64_t most_ids;     /* a generation's share of the budget */
+    uint64_t most_ids; /* a generation's share of the budget */
     struct rows_track track;
     struct partition partitions[ZL_MAX_PARTITIONS];
 };
@@ -206,7 +207,8 @@ int64_t guard_dedupe_bytes(const struct guard_dedupe *d)
 {
     int64_t bytes = (int64_t)sizeof *d;
     for (uint32_t i = 0; i < d->n_partitions; i++)
-        bytes += generation_bytes(&d->partitions[i].now) + generation_bytes(&d->partitions[i].before);
+        bytes +=
+            generation_bytes(&d->partitions[i].now) + generation_bytes(&d->partitions[i].before);
     return bytes;
 }
 
@@ -224,7 +226,8 @@ static void take_generation(struct generation *g, uint32_t partition,
     g->n_fresh = 0;
 }
 
-void guard_dedupe_take(struct guard_dedupe *d, void (*visit)(void *ctx, const struct guard_ids *ids), void *ctx)
+void guard_dedupe_take(struct guard_dedupe *d,
+                       void (*visit)(void *ctx, const struct guard_ids *ids), void *ctx)
 {
     for (uint32_t i = 0; i < d->n_partitions; i++) {
         take_generation(&d->partitions[i].before, i, visit, ctx);
@@ -258,9 +261,12 @@ static bool generation_is_whole(const struct generation *g)
 enum zl_status guard_dedupe_restored(const struct guard_dedupe *d, struct zl_error *err)
 {
     for (uint32_t i = 0; i < d->n_partitions; i++)
-        if (!generation_is_whole(&d->partitions[i].now) || !generation_is_whole(&d->partitions[i].before))
+        if (!generation_is_whole(&d->partitions[i].now) ||
+            !generation_is_whole(&d->partitions[i].before))
             return zl_fail(err, ZL_EBADDATA,
-                           "the checkpoint's event ids of partition %u are not those its rows count: ids are missing", i);
+                           "the checkpoint's event ids of partition %u are not those its rows "
+                           "count: ids are missing",
+                           i);
     return ZL_OK;
 }
 
@@ -308,11 +314,13 @@ static void generation_read(struct generation *g, uint64_t most_ids, struct rows
     g->sum = sum;
 }
 
-static enum zl_status row_read(void *room, uint32_t key, struct rows_cursor *in, struct zl_error *err)
+static enum zl_status row_read(void *room, uint32_t key, struct rows_cursor *in,
+                               struct zl_error *err)
 {
     struct guard_dedupe *d = room;
     if (key >= ZL_MAX_PARTITIONS)
-        return zl_fail(err, ZL_EBADDATA, "duplicates: partition %u is beyond %d", key, ZL_MAX_PARTITIONS);
+        return zl_fail(err, ZL_EBADDATA, "duplicates: partition %u is beyond %d", key,
+                       ZL_MAX_PARTITIONS);
     struct partition *p = &d->partitions[key];
     d->n_used -= p->used;
     p->used = rows_get_u8(in);
@@ -324,7 +332,8 @@ static enum zl_status row_read(void *room, uint32_t key, struct rows_cursor *in,
     if (key >= d->n_partitions)
         d->n_partitions = key + 1;
     d->most_ids = share_of(d);
-    if (in->bad || p->used != (p->now.ids != NULL) || (p->before.ids && p->before.start_ms >= p->now.start_ms))
+    if (in->bad || p->used != (p->now.ids != NULL) ||
+        (p->before.ids && p->before.start_ms >= p->now.start_ms))
         return zl_fail(err, ZL_EBADDATA, "duplicates: the row of partition %u is damaged", key);
     return ZL_OK;
 }

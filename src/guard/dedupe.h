@@ -15,8 +15,8 @@
 
 struct guard_dedupe; /* opaque */
 
-MUST_CHECK enum zl_status guard_dedupe_open(int64_t window_ms, int64_t budget_bytes, struct guard_dedupe **out,
-                                            struct zl_error *err);
+MUST_CHECK enum zl_status guard_dedupe_open(int64_t window_ms, int64_t budget_bytes,
+                                            struct guard_dedupe **out, struct zl_error *err);
 void guard_dedupe_close(struct guard_dedupe *d); /* copes with NULL */
 
 /* A hint; changes nothing. */
@@ -27,7 +27,8 @@ bool guard_dedupe_seen(struct guard_dedupe *d, int32_t partition, int64_t log_ms
 /* As in guard.h. */
 int64_t guard_dedupe_window_s(const struct guard_dedupe *d);
 int64_t guard_dedupe_bytes(const struct guard_dedupe *d);
-void guard_dedupe_take(struct guard_dedupe *d, void (*visit)(void *ctx, const struct guard_ids *ids), void *ctx);
+void guard_dedupe_take(struct guard_dedupe *d,
+                       void (*visit)(void *ctx, const struct guard_ids *ids), void *ctx);
 void guard_dedupe_restore(struct guard_dedupe *d, const struct guard_ids *ids);
 MUST_CHECK enum zl_status guard_dedupe_restored(const struct guard_dedupe *d, struct zl_error *err);
 int64_t guard_dedupe_oldest_ms(const struct guard_dedupe *d, int32_t partition);

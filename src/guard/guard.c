@@ -84,7 +84,8 @@ int64_t guard_duplicates_bytes(const struct guard *g)
     return guard_dedupe_bytes(g->dedupe);
 }
 
-void guard_take_new_ids(struct guard *g, void (*visit)(void *ctx, const struct guard_ids *ids), void *ctx)
+void guard_take_new_ids(struct guard *g, void (*visit)(void *ctx, const struct guard_ids *ids),
+                        void *ctx)
 {
     guard_dedupe_take(g->dedupe, visit, ctx);
 }

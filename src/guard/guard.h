@@ -15,16 +15,17 @@
 #include "zhiliu/event.h"
 
 struct guard_config {
-    int64_t duplicates_window_ms;   /* 24 h */
+    int64_t duplicates_window_ms; /* 24 h */
     int64_t duplicates_budget_bytes;
-    int64_t late_ms;                /* older than this against the clock: counted late */
-    int64_t skew_ms;                /* 60 s: ts up to this far ahead is taken */
-    int64_t future_ms;              /* 1 day: further ahead is a dead letter */
+    int64_t late_ms;   /* older than this against the clock: counted late */
+    int64_t skew_ms;   /* 60 s: ts up to this far ahead is taken */
+    int64_t future_ms; /* 1 day: further ahead is a dead letter */
 };
 
 struct guard;
 
-MUST_CHECK enum zl_status guard_open(const struct guard_config *cfg, struct guard **out, struct zl_error *err);
+MUST_CHECK enum zl_status guard_open(const struct guard_config *cfg, struct guard **out,
+                                     struct zl_error *err);
 void guard_close(struct guard *g);
 
 /* Sets at_ms, late, weight, and for drops outcome (+ reason, detail). Probes the whole batch after hashing it. */
@@ -38,13 +39,15 @@ int64_t guard_duplicates_bytes(const struct guard *g);
  * last take are handed over (lent until the next guard_batch), oldest first. */
 struct guard_ids {
     int32_t partition;
-    int64_t generation_ms;          /* clock at which this id's generation began: older logs are deleted by it */
+    int64_t
+        generation_ms; /* clock at which this id's generation began: older logs are deleted by it */
     const uint64_t *hashes;
     uint32_t n;
 };
 /* Calls visit once a (partition, generation) with new hashes, then forgets that they are new. An engine without a checkpoint calls it
  * too (visit does nothing), or 8 bytes an id pile up until the generation is forgotten. */
-void guard_take_new_ids(struct guard *g, void (*visit)(void *ctx, const struct guard_ids *ids), void *ctx);
+void guard_take_new_ids(struct guard *g, void (*visit)(void *ctx, const struct guard_ids *ids),
+                        void *ctx);
 /* Load: hashes of a generation, in the order taken, after the rows were read. Generations that are too old are ignored. */
 void guard_restore_ids(struct guard *g, const struct guard_ids *ids);
 /* After all of them: does every generation hold the ids that its row counts? ZL_EBADDATA: ids are missing. */

@@ -137,7 +137,8 @@ static bool segment_put(struct guard_idset_segment *g, uint64_t *x)
     for (int kick = 0; kick < MAX_KICKS; kick++) {
         if (bucket_put(g, bucket, slot))
             return true;
-        if (kick == 0 && bucket_put(g, other_bucket(bucket, p.rest, g->n_buckets), slot_of(p.rest, 1)))
+        if (kick == 0 &&
+            bucket_put(g, other_bucket(bucket, p.rest, g->n_buckets), slot_of(p.rest, 1)))
             return true;
         way = way * 1664525u + 1013904223u;
         uint32_t *victim = &g->slots[(size_t)bucket * SLOTS + (way >> 30)], moved = *victim;

@@ -22,8 +22,8 @@ struct guard_idset_segment {
 struct guard_idset {
     struct guard_idset_segment segments[GUARD_IDSET_SEGMENTS];
     uint64_t n_ids;
-    int64_t bytes;         /* of this struct and its slots */
-    uint32_t first_buckets;/* of a segment that gets its first id */
+    int64_t bytes;          /* of this struct and its slots */
+    uint32_t first_buckets; /* of a segment that gets its first id */
 };
 
 /* expected_ids: a segment starts at most at the size that so many ids will want, and saves growing in steps; 0: unknown. */

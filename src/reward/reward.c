@@ -17,15 +17,16 @@ struct reward {
 void reward_default_weights(double weights[ZL_N_EVENT_TYPES])
 {
     static const double table[ZL_N_EVENT_TYPES] = {
-        [ZL_IMPRESSION] = 0, [ZL_WATCH] = 1,          [ZL_LIKE] = 1,         [ZL_COIN] = 2,
-        [ZL_FAVORITE] = 1.5, [ZL_COMMENT] = 1.5,      [ZL_SHARE] = 2,        [ZL_FOLLOW] = 2,
-        [ZL_NOT_INTERESTED] = 0, [ZL_REPORT] = 0,     [ZL_COURSE_CLICK] = 1.5, [ZL_ENROLL] = 3,
-        [ZL_PURCHASE] = 4,   [ZL_REFUND] = 0,
+        [ZL_IMPRESSION] = 0,     [ZL_WATCH] = 1,     [ZL_LIKE] = 1,           [ZL_COIN] = 2,
+        [ZL_FAVORITE] = 1.5,     [ZL_COMMENT] = 1.5, [ZL_SHARE] = 2,          [ZL_FOLLOW] = 2,
+        [ZL_NOT_INTERESTED] = 0, [ZL_REPORT] = 0,    [ZL_COURSE_CLICK] = 1.5, [ZL_ENROLL] = 3,
+        [ZL_PURCHASE] = 4,       [ZL_REFUND] = 0,
     };
     memcpy(weights, table, sizeof table);
 }
 
-enum zl_status reward_open(const struct reward_config *cfg, struct reward **out, struct zl_error *err)
+enum zl_status reward_open(const struct reward_config *cfg, struct reward **out,
+                           struct zl_error *err)
 {
     *out = NULL;
     struct reward *r = xcalloc(1, sizeof *r);
@@ -50,7 +51,8 @@ void reward_close(struct reward *r)
 /* Left at once: shorter than the least watch and than 5 % of the video (of unknown length: than the least watch). */
 static bool is_skip(const struct reward *r, const struct zl_event *ev)
 {
-    return ev->watch_ms < r->cfg.min_watch_ms && (ev->duration_ms <= 0 || ev->watch_ms * 20 < ev->duration_ms);
+    return ev->watch_ms < r->cfg.min_watch_ms &&
+           (ev->duration_ms <= 0 || ev->watch_ms * 20 < ev->duration_ms);
 }
 
 /* A skip is worth nothing, but it is a watch time like others: without skips the rank of what stays would sink. */
@@ -58,15 +60,11 @@ static double watch_factor(struct reward *r, const struct zl_event *ev)
 {
     double m = 0;
     switch (r->cfg.watch) {
-    case REWARD_WATCH_RANK:
-        m = reward_watch_rank(&r->watch, ev->watch_ms, ev->duration_ms);
-        break;
+    case REWARD_WATCH_RANK: m = reward_watch_rank(&r->watch, ev->watch_ms, ev->duration_ms); break;
     case REWARD_WATCH_RAW:
         m = (double)ev->watch_ms / 60000; /* minutes */
         break;
-    case REWARD_WATCH_COMPLETION:
-        m = reward_watch_completion(ev->watch_ms, ev->duration_ms);
-        break;
+    case REWARD_WATCH_COMPLETION: m = reward_watch_completion(ev->watch_ms, ev->duration_ms); break;
     }
     return is_skip(r, ev) ? 0 : m;
 }
@@ -77,12 +75,9 @@ static double factor(struct reward *r, const struct zl_event *ev)
     case ZL_IMPRESSION:
     case ZL_NOT_INTERESTED:
     case ZL_REPORT:
-    case ZL_REFUND:
-        return 0;
-    case ZL_WATCH:
-        return ev->watch_ms < 0 ? 0 : watch_factor(r, ev);
-    default:
-        return 1;
+    case ZL_REFUND: return 0;
+    case ZL_WATCH: return ev->watch_ms < 0 ? 0 : watch_factor(r, ev);
+    default: return 1;
     }
 }
 

@@ -18,13 +18,14 @@ struct reward_config {
     double weights[ZL_N_EVENT_TYPES]; /* of a watch: a factor on m, default 1 */
     double r_max;
     enum reward_watch watch;
-    int64_t min_watch_ms;             /* 3,000 */
-    double half_life;                 /* of the histograms, in watches of the bucket; 10,000 */
+    int64_t min_watch_ms; /* 3,000 */
+    double half_life;     /* of the histograms, in watches of the bucket; 10,000 */
 };
 
 struct reward;
 
-MUST_CHECK enum zl_status reward_open(const struct reward_config *cfg, struct reward **out, struct zl_error *err);
+MUST_CHECK enum zl_status reward_open(const struct reward_config *cfg, struct reward **out,
+                                      struct zl_error *err);
 void reward_close(struct reward *r);
 /* Design's table (impression 0, watch 1, like 1, coin 2, ...). */
 void reward_default_weights(double weights[ZL_N_EVENT_TYPES]);

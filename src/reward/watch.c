@@ -17,8 +17,9 @@ int reward_watch_log2x8(uint64_t x)
 {
     /* ceil(2^(63 + k/8)), k = 1..7 */
     static const uint64_t steps[7] = {
-        UINT64_C(10058158527438640871), UINT64_C(10968499650544839024), UINT64_C(11961233684655323371),
-        UINT64_C(13043817825332782213), UINT64_C(14224384202002324190), UINT64_C(15511800964685064949),
+        UINT64_C(10058158527438640871), UINT64_C(10968499650544839024),
+        UINT64_C(11961233684655323371), UINT64_C(13043817825332782213),
+        UINT64_C(14224384202002324190), UINT64_C(15511800964685064949),
         UINT64_C(16915738899553466671),
     };
     ASSERT(x > 0);
@@ -44,7 +45,8 @@ enum zl_status reward_watch_init(struct watch *w, double half_life, struct zl_er
 {
     *w = (struct watch){0};
     if (!(half_life >= 1 && half_life <= 1e12))
-        return zl_fail(err, ZL_ECONFIG, "reward: the half-life of watch times must be 1..1e12 watches");
+        return zl_fail(err, ZL_ECONFIG,
+                       "reward: the half-life of watch times must be 1..1e12 watches");
     w->growth = growth_of(half_life);
     for (int b = 0; b < WATCH_BUCKETS; b++)
         w->buckets[b].weight = 1;
@@ -72,7 +74,8 @@ static int bin_of(int64_t watch_ms, int bucket)
     if (watch_ms <= 0)
         return 0;
     int log2x8 = reward_watch_log2x8((uint64_t)watch_ms);
-    int bin = bucket == WATCH_UNKNOWN ? (log2x8 - 8 * 9) / 2 : log2x8 - (2 * (bucket + 39) + 1) + 56;
+    int bin =
+        bucket == WATCH_UNKNOWN ? (log2x8 - 8 * 9) / 2 : log2x8 - (2 * (bucket + 39) + 1) + 56;
     if (bin < 0)
         return 0;
     return bin < WATCH_BINS ? bin : WATCH_BINS - 1;
@@ -145,7 +148,8 @@ static bool is_mass(double v)
     return v >= 0 && v <= HIGH_WEIGHT * HIGH_WEIGHT;
 }
 
-static enum zl_status row_read(void *room, uint32_t key, struct rows_cursor *in, struct zl_error *err)
+static enum zl_status row_read(void *room, uint32_t key, struct rows_cursor *in,
+                               struct zl_error *err)
 {
     struct watch *w = room;
     if (key >= WATCH_BUCKETS)

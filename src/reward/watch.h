@@ -20,8 +20,8 @@
 #define WATCH_PRIOR 30
 
 struct watch_bucket {
-    uint64_t n;     /* watches ever */
-    double weight;  /* of the next watch */
+    uint64_t n;    /* watches ever */
+    double weight; /* of the next watch */
     double mass[WATCH_BINS];
 };
 
@@ -31,7 +31,8 @@ struct watch {
     struct rows_track track;
 };
 
-MUST_CHECK enum zl_status reward_watch_init(struct watch *w, double half_life, struct zl_error *err);
+MUST_CHECK enum zl_status reward_watch_init(struct watch *w, double half_life,
+                                            struct zl_error *err);
 void reward_watch_release(struct watch *w);
 
 /* duration_ms <= 0: unknown. Both at most 24 h. */

@@ -13,14 +13,18 @@
 #define N_RUNS 9
 #define BATCH 1024
 
-static const char small[] =
-    "{\"event_id\":\"e%012d\",\"type\":\"like\",\"user_id\":\"user-%06d\",\"item_id\":\"item-%06d\","
-    "\"ts\":1700000000%03d,\"device_id\":\"d-%08d\",\"surface\":\"home\",\"session_id\":\"s-%010d\","
-    "\"x\":\"%016d\"}";
+static const char small[] = "{\"event_id\":\"e%012d\",\"type\":\"like\",\"user_id\":\"user-%06d\","
+                            "\"item_id\":\"item-%06d\","
+                            "\"ts\":1700000000%03d,\"device_id\":\"d-%08d\",\"surface\":\"home\","
+                            "\"session_id\":\"s-%010d\","
+                            "\"x\":\"%016d\"}";
 static const char full[] =
-    "{\"event_id\":\"e%012d\",\"type\":\"watch\",\"user_id\":\"user-%06d\",\"item_id\":\"item-%06d\","
-    "\"ts\":1700000000%03d,\"device_id\":\"d-%08d\",\"surface\":\"home\",\"session_id\":\"s-%010d\","
-    "\"request_id\":\"%040d\",\"watch_ms\":12345,\"duration_ms\":61000,\"course_id\":\"c-17\",\"uploader_id\":\"up-99\","
+    "{\"event_id\":\"e%012d\",\"type\":\"watch\",\"user_id\":\"user-%06d\",\"item_id\":\"item-%"
+    "06d\","
+    "\"ts\":1700000000%03d,\"device_id\":\"d-%08d\",\"surface\":\"home\",\"session_id\":\"s-%"
+    "010d\","
+    "\"request_id\":\"%040d\",\"watch_ms\":12345,\"duration_ms\":61000,\"course_id\":\"c-17\","
+    "\"uploader_id\":\"up-99\","
     "\"position\":3,\"propensity\":0.125,\"experiment\":{\"ranker\":\"b\",\"cover\":\"a\"},"
     "\"unknown\":{\"app\":\"1.2.3\",\"net\":\"wifi\"}}";
 
@@ -59,7 +63,8 @@ static struct zl_span copy(const char *text, size_t len)
 static struct shape shape_of(const char *name, const char *format, int n_each, bool lines)
 {
     static char text[1 << 20];
-    struct shape s = {name, ZL_TOPIC_EVENTS, n_each, 4096 / n_each, calloc(4096, sizeof *s.messages)};
+    struct shape s = {name, ZL_TOPIC_EVENTS, n_each, 4096 / n_each,
+                      calloc(4096, sizeof *s.messages)};
     for (int m = 0; m < s.n; m++) {
         size_t len = 0;
         for (int i = 0; i < n_each; i++) {
@@ -77,15 +82,20 @@ static struct shape shape_of(const char *name, const char *format, int n_each, b
 static struct shape items(void)
 {
     static char text[1 << 16];
-    struct shape s = {"item, 3 x 128 features", ZL_TOPIC_ITEMS, 1, 1024, calloc(1024, sizeof *s.messages)};
+    struct shape s = {"item, 3 x 128 features", ZL_TOPIC_ITEMS, 1, 1024,
+                      calloc(1024, sizeof *s.messages)};
     for (int m = 0; m < s.n; m++) {
-        size_t len = (size_t)sprintf(text, "{\"item_id\":\"item-%d\",\"title\":\"a title of some words\",\"tags\":[\"a\","
-                                           "\"b\"],\"duration_ms\":60000,\"features\":{", m);
+        size_t len = (size_t)sprintf(
+            text,
+            "{\"item_id\":\"item-%d\",\"title\":\"a title of some words\",\"tags\":[\"a\","
+            "\"b\"],\"duration_ms\":60000,\"features\":{",
+            m);
         static const char *const names[] = {"video", "audio", "text"};
         for (int f = 0; f < 3; f++) {
             len += (size_t)sprintf(text + len, "%s\"%s\":[", f ? "," : "", names[f]);
             for (int i = 0; i < 128; i++)
-                len += (size_t)sprintf(text + len, "%s%.6f", i ? "," : "", (double)((m + f) * 131 + i) / 977.0 - 40);
+                len += (size_t)sprintf(text + len, "%s%.6f", i ? "," : "",
+                                       (double)((m + f) * 131 + i) / 977.0 - 40);
             len += (size_t)sprintf(text + len, "]");
         }
         len += (size_t)sprintf(text + len, "}}");
@@ -99,8 +109,10 @@ static double run_once(struct decode *d, const struct shape *s, long records)
     long done = 0;
     int64_t start = clock_cpu_ns();
     for (int at = 0; done < records; at = (at + 1) % s->n) {
-        struct decode_message m = {
-            .topic = s->topic, .log_ms = 1700000000000, .has_value = true, .value = s->messages[at]};
+        struct decode_message m = {.topic = s->topic,
+                                   .log_ms = 1700000000000,
+                                   .has_value = true,
+                                   .value = s->messages[at]};
         if (done % BATCH < s->n_each)
             decode_begin(d);
         decode_message(d, &m, 0);
@@ -127,8 +139,8 @@ static void measure(struct decode *d, const struct shape *s, long records)
         abort();
     qsort(ns, N_RUNS, sizeof ns[0], by_value);
     double each = (double)bytes / s->n / s->n_each;
-    printf("%-28s %6.0f B  median %5.0f ns  best %5.0f ns  %5.2f GB/s  heap grew by %zu B\n", s->name, each,
-           ns[N_RUNS / 2], ns[0], each / ns[0], mallinfo2().uordblks - before);
+    printf("%-28s %6.0f B  median %5.0f ns  best %5.0f ns  %5.2f GB/s  heap grew by %zu B\n",
+           s->name, each, ns[N_RUNS / 2], ns[0], each / ns[0], mallinfo2().uordblks - before);
 }
 
 int main(int argc, char **argv)

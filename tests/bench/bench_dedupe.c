@@ -106,18 +106,20 @@ int main(int argc, char **argv)
     run->g = open_guard();
     run->r = (struct rng){1};
     for (int64_t i = 0; i < run->n_ids; i++) {
-        int64_t clock_ms = T0 + (int64_t)((double)i / (double)run->n_ids * 2 * (double)DAY); /* two days in all */
+        int64_t clock_ms =
+            T0 + (int64_t)((double)i / (double)run->n_ids * 2 * (double)DAY); /* two days in all */
         int64_t back = (int64_t)rng_below(&run->r, (uint32_t)(run->n_ids / 4));
         put(run, i, clock_ms, false);
         if (back <= i)
             put(run, i - back, clock_ms, true);
     }
     flush(run);
-    printf("%lld events, %lld ids, %lld partitions: %.0f ns an event, longest batch %.2f ms\n", (long long)run->events,
-           (long long)run->n_ids, (long long)run->n_partitions, (double)run->cpu_ns / (double)run->events,
-           (double)run->worst_ns / 1e6);
-    printf("duplicates let through %lld, genuine lost %lld (%.1e), window %lld s\n", (long long)run->through,
-           (long long)run->lost, (double)run->lost / (double)run->n_ids, (long long)guard_duplicates_window_s(run->g));
+    printf("%lld events, %lld ids, %lld partitions: %.0f ns an event, longest batch %.2f ms\n",
+           (long long)run->events, (long long)run->n_ids, (long long)run->n_partitions,
+           (double)run->cpu_ns / (double)run->events, (double)run->worst_ns / 1e6);
+    printf("duplicates let through %lld, genuine lost %lld (%.1e), window %lld s\n",
+           (long long)run->through, (long long)run->lost, (double)run->lost / (double)run->n_ids,
+           (long long)guard_duplicates_window_s(run->g));
     int64_t with_log = guard_duplicates_bytes(run->g);
     restart(run->g);
     printf("memory %.1f MiB with the untaken ids of the whole run\n", (double)with_log / 1048576);

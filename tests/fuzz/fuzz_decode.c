@@ -45,9 +45,11 @@ static void check_event(const struct zl_event *ev)
     check_id(ev->surface, false);
     check_id(ev->request_id, false);
     MUST(ev->currency.len == 0 || ev->currency.len == 3);
-    MUST(ev->watch_ms >= (ev->type == ZL_WATCH ? 0 : -1) && ev->duration_ms >= -1 && ev->amount >= -1);
+    MUST(ev->watch_ms >= (ev->type == ZL_WATCH ? 0 : -1) && ev->duration_ms >= -1 &&
+         ev->amount >= -1);
     MUST(ev->position >= 0 && ev->position <= 10000 && ev->propensity >= 0 && ev->propensity <= 1);
-    MUST(ev->experiment.len == 0 || (ev->experiment.ptr[0] == '{' && ev->experiment.ptr[ev->experiment.len - 1] == '}'));
+    MUST(ev->experiment.len == 0 ||
+         (ev->experiment.ptr[0] == '{' && ev->experiment.ptr[ev->experiment.len - 1] == '}'));
     touch(ev->experiment);
 }
 
@@ -60,7 +62,8 @@ static void check_item(const struct zl_item *item)
     touch(item->title);
     touch(item->description);
     touch(item->subtitles);
-    MUST((unsigned)item->status <= ZL_ITEM_REMOVED && item->removed == (item->status == ZL_ITEM_REMOVED));
+    MUST((unsigned)item->status <= ZL_ITEM_REMOVED &&
+         item->removed == (item->status == ZL_ITEM_REMOVED));
     MUST(item->n_tags >= 0 && item->n_tags <= ZL_MAX_TAGS);
     for (int i = 0; i < item->n_tags; i++)
         check_id(item->tags[i], true);
@@ -69,7 +72,8 @@ static void check_item(const struct zl_item *item)
         for (int i = 0; i < item->n_features[m]; i++)
             MUST(item->features[m][i] - item->features[m][i] == 0);
     }
-    MUST(item->fps >= 0 && item->width >= 0 && item->height >= 0 && item->duration_ms >= -1 && item->price >= -1);
+    MUST(item->fps >= 0 && item->width >= 0 && item->height >= 0 && item->duration_ms >= -1 &&
+         item->price >= -1);
 }
 
 static void check_reject(const struct zl_reject *r, struct zl_span value)
@@ -110,7 +114,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct zl_error err;
     for (int i = 0; i < 2; i++) {
-        struct decode_config cfg = {.max_bytes = 1 << 16, .n_features = {2, 2, 0}, .id_seed = 1, .check_key = i};
+        struct decode_config cfg = {
+            .max_bytes = 1 << 16, .n_features = {2, 2, 0}, .id_seed = 1, .check_key = i};
         if (!decoders[i])
             MUST(decode_open(&cfg, &decoders[i], &err) == ZL_OK);
     }

@@ -32,8 +32,13 @@ static int close_decoder(void **state)
 
 static struct decode_message message(enum zl_topic topic, struct zl_span value)
 {
-    return (struct decode_message){.topic = topic, .partition = 3, .offset = 42, .log_ms = 1700000000000,
-                                   .sent_ms = 5, .has_value = true, .value = value};
+    return (struct decode_message){.topic = topic,
+                                   .partition = 3,
+                                   .offset = 42,
+                                   .log_ms = 1700000000000,
+                                   .sent_ms = 5,
+                                   .has_value = true,
+                                   .value = value};
 }
 
 static void feed(enum zl_topic topic, struct zl_span value)
@@ -86,8 +91,9 @@ static void expect_reject(enum zl_topic topic, struct zl_span value, enum zl_rea
     feed(topic, value);
     const struct zl_reject *r = decode_rejects(d, &n);
     if (n != 1 || r->reason != reason)
-        print_error("%.*s\n-> %d rejects, %s (%s), wanted %s\n", (int)(value.len < 200 ? value.len : 200), value.ptr,
-                    n, n ? zl_reason_name(r->reason) : "", n ? r->detail : "", zl_reason_name(reason));
+        print_error("%.*s\n-> %d rejects, %s (%s), wanted %s\n",
+                    (int)(value.len < 200 ? value.len : 200), value.ptr, n,
+                    n ? zl_reason_name(r->reason) : "", n ? r->detail : "", zl_reason_name(reason));
     assert_int_equal(n, 1);
     assert_int_equal(r->reason, reason);
     assert_true(r->detail[0] != '\0');
@@ -115,7 +121,8 @@ static struct zl_span like_with(const char *more)
 {
     static char text[4096];
     int n = snprintf(text, sizeof text,
-                     "{\"event_id\":\"e1\",\"type\":\"like\",\"user_id\":\"u1\",\"item_id\":\"i1\",\"ts\":1700000000001%s}",
+                     "{\"event_id\":\"e1\",\"type\":\"like\",\"user_id\":\"u1\",\"item_id\":\"i1\","
+                     "\"ts\":1700000000001%s}",
                      more);
     return (struct zl_span){text, (size_t)n};
 }
@@ -130,12 +137,15 @@ static struct zl_span item_with(const char *more)
 static void every_field_of_an_event_arrives(void **state)
 {
     (void)state;
-    feed(ZL_TOPIC_EVENTS,
-         ZL_SPAN("{\"event_id\":\"e1\",\"type\":\"watch\",\"user_id\":\"u1\",\"item_id\":\"i1\",\"ts\":1700000000001,"
-                 "\"watch_ms\":12000,\"duration_ms\":60000,\"amount\":990,\"currency\":\"CNY\",\"course_id\":\"c1\","
-                 "\"uploader_id\":\"up1\",\"device_id\":\"d1\",\"session_id\":\"s1\",\"surface\":\"home\","
-                 "\"request_id\":\"r1\",\"position\":4,\"propensity\":0.25,\"experiment\": { \"x\" : \"b\" },"
-                 "\"v\":1,\"unknown\":{\"a\":[1,2.5,null,true]}}"));
+    feed(ZL_TOPIC_EVENTS, ZL_SPAN("{\"event_id\":\"e1\",\"type\":\"watch\",\"user_id\":\"u1\","
+                                  "\"item_id\":\"i1\",\"ts\":1700000000001,"
+                                  "\"watch_ms\":12000,\"duration_ms\":60000,\"amount\":990,"
+                                  "\"currency\":\"CNY\",\"course_id\":\"c1\","
+                                  "\"uploader_id\":\"up1\",\"device_id\":\"d1\",\"session_id\":"
+                                  "\"s1\",\"surface\":\"home\","
+                                  "\"request_id\":\"r1\",\"position\":4,\"propensity\":0.25,"
+                                  "\"experiment\": { \"x\" : \"b\" },"
+                                  "\"v\":1,\"unknown\":{\"a\":[1,2.5,null,true]}}"));
     const struct zl_event *ev = only_event();
     assert_int_equal(ev->type, ZL_WATCH);
     assert_span(ev->event_id, "e1");
@@ -166,7 +176,8 @@ static void every_field_of_an_event_arrives(void **state)
 static void absent_fields_have_the_values_the_header_says(void **state)
 {
     (void)state;
-    feed(ZL_TOPIC_EVENTS, like_with(",\"watch_ms\":null,\"session_id\":null,\"position\":null,\"v\":null"));
+    feed(ZL_TOPIC_EVENTS,
+         like_with(",\"watch_ms\":null,\"session_id\":null,\"position\":null,\"v\":null"));
     const struct zl_event *ev = only_event();
     assert_int_equal(ev->watch_ms, -1);
     assert_int_equal(ev->duration_ms, -1);
@@ -184,11 +195,13 @@ static void every_event_type_is_known_and_item_id_is_optional_for_five(void **st
     (void)state;
     for (int t = 0; t < ZL_N_EVENT_TYPES; t++) {
         char text[256];
-        int n = snprintf(text, sizeof text,
-                         "{\"event_id\":\"e\",\"type\":\"%s\",\"user_id\":\"u\",\"ts\":1,\"watch_ms\":1}",
-                         zl_event_type_name((enum zl_event_type)t));
+        int n = snprintf(
+            text, sizeof text,
+            "{\"event_id\":\"e\",\"type\":\"%s\",\"user_id\":\"u\",\"ts\":1,\"watch_ms\":1}",
+            zl_event_type_name((enum zl_event_type)t));
         feed(ZL_TOPIC_EVENTS, (struct zl_span){text, (size_t)n});
-        bool optional = t == ZL_FOLLOW || t == ZL_COURSE_CLICK || t == ZL_ENROLL || t == ZL_PURCHASE || t == ZL_REFUND;
+        bool optional = t == ZL_FOLLOW || t == ZL_COURSE_CLICK || t == ZL_ENROLL ||
+                        t == ZL_PURCHASE || t == ZL_REFUND;
         assert_int_equal(n_events(), optional);
         if (optional)
             assert_int_equal(only_event()->type, t);
@@ -200,12 +213,15 @@ static void every_event_type_is_known_and_item_id_is_optional_for_five(void **st
 static void every_field_of_an_item_arrives(void **state)
 {
     (void)state;
-    feed(ZL_TOPIC_ITEMS,
-         ZL_SPAN("{\"item_id\":\"i1\",\"title\":\"\xE7\x9F\xA5\xE6\xB5\x81 \\u77e5\\ud83d\\ude00\",\"description\":\"d\\n\","
-                 "\"uploader_id\":\"up\",\"category\":\"math\",\"tags\":[\"a\",\"\xE7\x9F\xA5\"],\"duration_ms\":61000,"
-                 "\"fps\":29.97,\"width\":1080,\"height\":1920,\"subtitles\":\"s\",\"published_at\":1700000000000,"
-                 "\"status\":\"pending\",\"course_id\":\"c1\",\"price\":1990,"
-                 "\"features\":{\"video\":[1,-2.5,3e-1],\"audio\":[0.5,-0],\"text\":[1,2,3,4],\"smell\":7}}"));
+    feed(ZL_TOPIC_ITEMS, ZL_SPAN("{\"item_id\":\"i1\",\"title\":\"\xE7\x9F\xA5\xE6\xB5\x81 "
+                                 "\\u77e5\\ud83d\\ude00\",\"description\":\"d\\n\","
+                                 "\"uploader_id\":\"up\",\"category\":\"math\",\"tags\":[\"a\","
+                                 "\"\xE7\x9F\xA5\"],\"duration_ms\":61000,"
+                                 "\"fps\":29.97,\"width\":1080,\"height\":1920,\"subtitles\":\"s\","
+                                 "\"published_at\":1700000000000,"
+                                 "\"status\":\"pending\",\"course_id\":\"c1\",\"price\":1990,"
+                                 "\"features\":{\"video\":[1,-2.5,3e-1],\"audio\":[0.5,-0],"
+                                 "\"text\":[1,2,3,4],\"smell\":7}}"));
     const struct zl_item *item = only_item();
     assert_span(item->item_id, "i1");
     assert_span(item->title, "\xE7\x9F\xA5\xE6\xB5\x81 \xE7\x9F\xA5\xF0\x9F\x98\x80");
@@ -249,7 +265,8 @@ static void controls_arrive(void **state)
     static const char *const types[] = {"forget", "opt_out", "opt_in"};
     for (int t = 0; t < 3; t++) {
         char text[128];
-        int n = snprintf(text, sizeof text, "{\"type\":\"%s\",\"user_id\":\"u1\",\"ts\":77}", types[t]);
+        int n =
+            snprintf(text, sizeof text, "{\"type\":\"%s\",\"user_id\":\"u1\",\"ts\":77}", types[t]);
         feed(ZL_TOPIC_CONTROLS, (struct zl_span){text, (size_t)n});
         const struct zl_control *c = decode_controls(d, &n);
         assert_int_equal(n, 1);
@@ -315,19 +332,27 @@ static const struct refused refused[] = {
     {0, ZL_MISSING_FIELD, "{\"event_id\":\"e\",\"user_id\":\"u\",\"item_id\":\"i\",\"ts\":1}"},
     {0, ZL_MISSING_FIELD, "{\"event_id\":\"e\",\"type\":\"like\",\"item_id\":\"i\",\"ts\":1}"},
     {0, ZL_MISSING_FIELD, "{\"event_id\":\"e\",\"type\":\"like\",\"user_id\":\"u\",\"ts\":1}"},
-    {0, ZL_MISSING_FIELD, "{\"event_id\":\"e\",\"type\":\"like\",\"user_id\":\"u\",\"item_id\":\"i\"}"},
-    {0, ZL_MISSING_FIELD, "{\"event_id\":\"e\",\"type\":\"like\",\"user_id\":\"u\",\"item_id\":\"i\",\"ts\":null}"},
-    {0, ZL_MISSING_FIELD, "{\"event_id\":\"e\",\"type\":\"watch\",\"user_id\":\"u\",\"item_id\":\"i\",\"ts\":1}"},
+    {0, ZL_MISSING_FIELD,
+     "{\"event_id\":\"e\",\"type\":\"like\",\"user_id\":\"u\",\"item_id\":\"i\"}"},
+    {0, ZL_MISSING_FIELD,
+     "{\"event_id\":\"e\",\"type\":\"like\",\"user_id\":\"u\",\"item_id\":\"i\",\"ts\":null}"},
+    {0, ZL_MISSING_FIELD,
+     "{\"event_id\":\"e\",\"type\":\"watch\",\"user_id\":\"u\",\"item_id\":\"i\",\"ts\":1}"},
     {1, ZL_MISSING_FIELD, "{\"title\":\"t\"}"},
     {2, ZL_MISSING_FIELD, "{\"type\":\"forget\",\"ts\":1}"},
     {2, ZL_MISSING_FIELD, "{\"type\":\"forget\",\"user_id\":\"u\"}"},
     {2, ZL_MISSING_FIELD, "{\"user_id\":\"u\",\"ts\":1}"},
     /* bad_type */
-    {0, ZL_BAD_TYPE, "{\"event_id\":5,\"type\":\"like\",\"user_id\":\"u\",\"item_id\":\"i\",\"ts\":1}"},
-    {0, ZL_BAD_TYPE, "{\"event_id\":\"e\",\"type\":3,\"user_id\":\"u\",\"item_id\":\"i\",\"ts\":1}"},
-    {0, ZL_BAD_TYPE, "{\"event_id\":\"e\",\"type\":\"like\",\"user_id\":\"u\",\"item_id\":\"i\",\"ts\":\"123\"}"},
-    {0, ZL_BAD_TYPE, "{\"event_id\":\"e\",\"type\":\"like\",\"user_id\":\"u\",\"item_id\":\"i\",\"ts\":1.0e3}"},
-    {0, ZL_BAD_TYPE, "{\"event_id\":\"e\",\"type\":\"like\",\"user_id\":\"u\",\"item_id\":\"i\",\"ts\":1000.0}"},
+    {0, ZL_BAD_TYPE,
+     "{\"event_id\":5,\"type\":\"like\",\"user_id\":\"u\",\"item_id\":\"i\",\"ts\":1}"},
+    {0, ZL_BAD_TYPE,
+     "{\"event_id\":\"e\",\"type\":3,\"user_id\":\"u\",\"item_id\":\"i\",\"ts\":1}"},
+    {0, ZL_BAD_TYPE,
+     "{\"event_id\":\"e\",\"type\":\"like\",\"user_id\":\"u\",\"item_id\":\"i\",\"ts\":\"123\"}"},
+    {0, ZL_BAD_TYPE,
+     "{\"event_id\":\"e\",\"type\":\"like\",\"user_id\":\"u\",\"item_id\":\"i\",\"ts\":1.0e3}"},
+    {0, ZL_BAD_TYPE,
+     "{\"event_id\":\"e\",\"type\":\"like\",\"user_id\":\"u\",\"item_id\":\"i\",\"ts\":1000.0}"},
     {0, ZL_BAD_TYPE, "{" E ",\"watch_ms\":true}"},
     {0, ZL_BAD_TYPE, "{" E ",\"watch_ms\":-1.5}"},
     {0, ZL_BAD_TYPE, "{" E ",\"experiment\":\"{}\"}"},
@@ -340,13 +365,23 @@ static const struct refused refused[] = {
     {1, ZL_BAD_TYPE, "{\"item_id\":\"i\",\"title\":[]}"},
     {1, ZL_BAD_TYPE, "{\"item_id\":\"i\",\"price\":19.9}"},
     /* out_of_range */
-    {0, ZL_OUT_OF_RANGE, "{\"event_id\":\"\",\"type\":\"like\",\"user_id\":\"u\",\"item_id\":\"i\",\"ts\":1}"},
-    {0, ZL_OUT_OF_RANGE, "{\"event_id\":\"" LONG65 "\",\"type\":\"like\",\"user_id\":\"u\",\"item_id\":\"i\",\"ts\":1}"},
-    {0, ZL_OUT_OF_RANGE, "{\"event_id\":\"e\",\"type\":\"like\",\"user_id\":\"u\\u0000\",\"item_id\":\"i\",\"ts\":1}"},
-    {0, ZL_OUT_OF_RANGE, "{\"event_id\":\"e\",\"type\":\"like\",\"user_id\":\"u\\n\",\"item_id\":\"i\",\"ts\":1}"},
-    {0, ZL_OUT_OF_RANGE, "{\"event_id\":\"e\",\"type\":\"follow\",\"user_id\":\"u\",\"item_id\":\"\",\"ts\":1}"},
-    {0, ZL_OUT_OF_RANGE, "{\"event_id\":\"e\",\"type\":\"like\",\"user_id\":\"u\",\"item_id\":\"i\",\"ts\":18446744073709551615}"},
-    {0, ZL_OUT_OF_RANGE, "{\"event_id\":\"e\",\"type\":\"like\",\"user_id\":\"u\",\"item_id\":\"i\",\"ts\":18446744073709551616}"},
+    {0, ZL_OUT_OF_RANGE,
+     "{\"event_id\":\"\",\"type\":\"like\",\"user_id\":\"u\",\"item_id\":\"i\",\"ts\":1}"},
+    {0, ZL_OUT_OF_RANGE,
+     "{\"event_id\":\"" LONG65
+     "\",\"type\":\"like\",\"user_id\":\"u\",\"item_id\":\"i\",\"ts\":1}"},
+    {0, ZL_OUT_OF_RANGE,
+     "{\"event_id\":\"e\",\"type\":\"like\",\"user_id\":\"u\\u0000\",\"item_id\":\"i\",\"ts\":1}"},
+    {0, ZL_OUT_OF_RANGE,
+     "{\"event_id\":\"e\",\"type\":\"like\",\"user_id\":\"u\\n\",\"item_id\":\"i\",\"ts\":1}"},
+    {0, ZL_OUT_OF_RANGE,
+     "{\"event_id\":\"e\",\"type\":\"follow\",\"user_id\":\"u\",\"item_id\":\"\",\"ts\":1}"},
+    {0, ZL_OUT_OF_RANGE,
+     "{\"event_id\":\"e\",\"type\":\"like\",\"user_id\":\"u\",\"item_id\":\"i\",\"ts\":"
+     "18446744073709551615}"},
+    {0, ZL_OUT_OF_RANGE,
+     "{\"event_id\":\"e\",\"type\":\"like\",\"user_id\":\"u\",\"item_id\":\"i\",\"ts\":"
+     "18446744073709551616}"},
     {0, ZL_OUT_OF_RANGE, "{" E ",\"nobody\":-123456789012345678901234567890}"},
     {0, ZL_OUT_OF_RANGE, "{" E ",\"nobody\":[1.5,\"12\",123456789012345678901234567890]}"},
     {0, ZL_OUT_OF_RANGE, "{" E ",\"watch_ms\":-1}"},
@@ -368,8 +403,10 @@ static const struct refused refused[] = {
     {1, ZL_NOT_FINITE, "{\"item_id\":\"i\",\"features\":{\"video\":[1,2,1e300]}}"},
     {1, ZL_NOT_FINITE, "{\"item_id\":\"i\",\"features\":{\"text\":[1e300]}}"},
     /* unknown_type, unknown_version */
-    {0, ZL_UNKNOWN_TYPE, "{\"event_id\":\"e\",\"type\":\"dance\",\"user_id\":\"u\",\"item_id\":\"i\",\"ts\":1}"},
-    {0, ZL_UNKNOWN_TYPE, "{\"event_id\":\"e\",\"type\":\"\",\"user_id\":\"u\",\"item_id\":\"i\",\"ts\":1}"},
+    {0, ZL_UNKNOWN_TYPE,
+     "{\"event_id\":\"e\",\"type\":\"dance\",\"user_id\":\"u\",\"item_id\":\"i\",\"ts\":1}"},
+    {0, ZL_UNKNOWN_TYPE,
+     "{\"event_id\":\"e\",\"type\":\"\",\"user_id\":\"u\",\"item_id\":\"i\",\"ts\":1}"},
     {2, ZL_UNKNOWN_TYPE, "{\"type\":\"like\",\"user_id\":\"u\",\"ts\":1}"},
     {0, ZL_UNKNOWN_VERSION, "{\"v\":2}"},
     {0, ZL_UNKNOWN_VERSION, "{" E ",\"v\":\"1\"}"},
@@ -395,7 +432,8 @@ static void each_bad_input_has_its_reason(void **state)
                     r->value.ptr + r->value.len <= refused[i].text + strlen(refused[i].text));
         seen[refused[i].reason] = true;
     }
-    for (int r = ZL_BAD_UTF8; r < ZL_N_REASONS; r++) /* too_large, key_mismatch: below; future_time: guard */
+    for (int r = ZL_BAD_UTF8; r < ZL_N_REASONS;
+         r++) /* too_large, key_mismatch: below; future_time: guard */
         assert_true(seen[r] || r == ZL_KEY_MISMATCH || r == ZL_FUTURE_TIME);
 }
 
@@ -432,7 +470,8 @@ static void a_message_over_the_limit_is_too_large_and_says_both_sizes(void **sta
 static void thirty_two_levels_are_read_and_thirty_three_are_not(void **state)
 {
     (void)state;
-    for (int levels = 30; levels <= 34; levels++) { /* of arrays inside the object, which is one itself */
+    for (int levels = 30; levels <= 34;
+         levels++) { /* of arrays inside the object, which is one itself */
         char text[256] = ",\"x\":";
         size_t n = strlen(text);
         memset(text + n, '[', (size_t)levels);
@@ -505,9 +544,10 @@ static void sixty_four_tags_are_kept_and_sixty_five_refused(void **state)
 static void limits_are_inside(void **state)
 {
     (void)state;
-    feed(ZL_TOPIC_EVENTS, like_with(",\"position\":10000,\"propensity\":1,\"watch_ms\":0,\"duration_ms\":-0,"
-                                    "\"amount\":9223372036854775807,\"surface\":"
-                                    "\"0123456789012345678901234567890123456789012345678901234567890123\""));
+    feed(ZL_TOPIC_EVENTS,
+         like_with(",\"position\":10000,\"propensity\":1,\"watch_ms\":0,\"duration_ms\":-0,"
+                   "\"amount\":9223372036854775807,\"surface\":"
+                   "\"0123456789012345678901234567890123456789012345678901234567890123\""));
     const struct zl_event *ev = only_event();
     assert_int_equal(ev->position, 10000);
     assert_true(ev->propensity == 1);
@@ -520,13 +560,16 @@ static void limits_are_inside(void **state)
 static void the_experiment_is_kept_as_json_without_blanks(void **state)
 {
     (void)state;
-    feed(ZL_TOPIC_EVENTS, like_with(",\"experiment\":{ \"a\\\"b\" : \"\xE7\x9F\xA5\\u0001\", \"n\" : [ 1 , -2.5 ] }"));
+    feed(ZL_TOPIC_EVENTS,
+         like_with(
+             ",\"experiment\":{ \"a\\\"b\" : \"\xE7\x9F\xA5\\u0001\", \"n\" : [ 1 , -2.5 ] }"));
     assert_span(only_event()->experiment, "{\"a\\\"b\":\"\xE7\x9F\xA5\\u0001\",\"n\":[1,-2.5]}");
     feed(ZL_TOPIC_EVENTS, like_with(",\"experiment\":{}"));
     assert_span(only_event()->experiment, "{}");
 }
 
-#define GOOD(id) "{\"event_id\":\"" id "\",\"type\":\"like\",\"user_id\":\"u\",\"item_id\":\"i\",\"ts\":1}"
+#define GOOD(id)                                                                                   \
+    "{\"event_id\":\"" id "\",\"type\":\"like\",\"user_id\":\"u\",\"item_id\":\"i\",\"ts\":1}"
 
 /* Events e0 and e2 good with their indexes, element 1 refused for `reason` and shown as `bad`. */
 static void expect_middle_refused(struct zl_span value, enum zl_reason reason, const char *bad)
@@ -535,8 +578,8 @@ static void expect_middle_refused(struct zl_span value, enum zl_reason reason, c
     feed(ZL_TOPIC_EVENTS, value);
     const struct zl_event *ev = decode_events(d, &n);
     if (n != 2)
-        print_error("%.*s\n-> %d events, %d rejects, %s\n", (int)value.len, value.ptr, n, n_rejects(),
-                    n_rejects() ? decode_rejects(d, &(int){0})->detail : "");
+        print_error("%.*s\n-> %d events, %d rejects, %s\n", (int)value.len, value.ptr, n,
+                    n_rejects(), n_rejects() ? decode_rejects(d, &(int){0})->detail : "");
     assert_int_equal(n, 2);
     assert_span(ev[0].event_id, "e0");
     assert_span(ev[1].event_id, "e2");
@@ -563,7 +606,8 @@ static void a_bad_element_does_not_harm_its_neighbours(void **state)
         {0, ZL_NOT_FINITE, "{\"a\":1e999}"},
         {0, ZL_OUT_OF_RANGE, "{\"a\":123456789012345678901}"},
         {0, ZL_DUPLICATE_KEY, "{\"a\":1,\"a\":1}"},
-        {0, ZL_BAD_JSON, "{\"a\":[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]}"},
+        {0, ZL_BAD_JSON,
+         "{\"a\":[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]}"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         char text[1024];
@@ -571,7 +615,8 @@ static void a_bad_element_does_not_harm_its_neighbours(void **state)
         expect_middle_refused(zl_span_of(text), bad[i].reason, bad[i].text);
         snprintf(text, sizeof text, GOOD("e0") "\n%s\r\n\n" GOOD("e2"), bad[i].text);
         expect_middle_refused(zl_span_of(text), bad[i].reason, bad[i].text);
-        snprintf(text, sizeof text, "\xEF\xBB\xBF\r\n" GOOD("e0") "\r\n  \r\n%s  \r\n" GOOD("e2") "\r\n", bad[i].text);
+        snprintf(text, sizeof text,
+                 "\xEF\xBB\xBF\r\n" GOOD("e0") "\r\n  \r\n%s  \r\n" GOOD("e2") "\r\n", bad[i].text);
         expect_middle_refused(zl_span_of(text), bad[i].reason, bad[i].text);
     }
 }
@@ -607,8 +652,11 @@ static void a_broken_first_line_does_not_harm_the_next(void **state)
 static void a_pretty_printed_object_is_one_object(void **state)
 {
     (void)state;
-    feed(ZL_TOPIC_EVENTS, ZL_SPAN("{\n  \"event_id\": \"e1\",\r\n  \"type\": \"like\",\n  \"user_id\": \"u\",\n"
-                                  "  \"item_id\": \"i\",\n  \"ts\": 1,\n  \"x\": [\n    {},\n    {\n\"a\":1}\n  ]\n}\n"));
+    feed(
+        ZL_TOPIC_EVENTS,
+        ZL_SPAN(
+            "{\n  \"event_id\": \"e1\",\r\n  \"type\": \"like\",\n  \"user_id\": \"u\",\n"
+            "  \"item_id\": \"i\",\n  \"ts\": 1,\n  \"x\": [\n    {},\n    {\n\"a\":1}\n  ]\n}\n"));
     assert_span(only_event()->event_id, "e1");
     feed(ZL_TOPIC_EVENTS, ZL_SPAN("{ \"x\": {}\n, " E "\n}"));
     only_event();
@@ -651,7 +699,8 @@ static void more_than_ten_thousand_elements_are_too_large(void **state)
                 text[len++] = shapes[2][0];
             feed(ZL_TOPIC_EVENTS, (struct zl_span){text, len});
             assert_int_equal(n_rejects(), n == 10000 ? 10000 : 1);
-            assert_int_equal(decode_rejects(d, &(int){0})->reason, n == 10000 ? ZL_MISSING_FIELD : ZL_TOO_LARGE);
+            assert_int_equal(decode_rejects(d, &(int){0})->reason,
+                             n == 10000 ? ZL_MISSING_FIELD : ZL_TOO_LARGE);
         }
     free(text);
 }
@@ -726,11 +775,16 @@ static void the_clock_of_a_file_is_the_newest_ts(void **state)
     (void)state;
     static const struct {
         int64_t ts, clock;
-    } steps[] = {{1000, 1000}, {5000, 5000}, {3000, 5000}, {INT64_C(99999999999999), 5000}, {90000000, 90000000}};
+    } steps[] = {{1000, 1000},
+                 {5000, 5000},
+                 {3000, 5000},
+                 {INT64_C(99999999999999), 5000},
+                 {90000000, 90000000}};
     decode_set_clock(d, 0);
     for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
         char text[256];
-        int n = snprintf(text, sizeof text, "{\"event_id\":\"e\",\"type\":\"follow\",\"user_id\":\"u\",\"ts\":%lld}",
+        int n = snprintf(text, sizeof text,
+                         "{\"event_id\":\"e\",\"type\":\"follow\",\"user_id\":\"u\",\"ts\":%lld}",
                          (long long)steps[i].ts);
         struct decode_message m = message(ZL_TOPIC_EVENTS, (struct zl_span){text, (size_t)n});
         m.log_ms = -1;
@@ -752,8 +806,10 @@ static void a_batch_keeps_what_earlier_messages_gave(void **state)
     decode_begin(d);
     for (int i = 0; i < 1000; i++) {
         char text[256];
-        int n = snprintf(text, sizeof text,
-                         "{\"event_id\":\"e%d\",\"type\":\"follow\",\"user_id\":\"user %d\",\"ts\":%d}", i, i, i);
+        int n =
+            snprintf(text, sizeof text,
+                     "{\"event_id\":\"e%d\",\"type\":\"follow\",\"user_id\":\"user %d\",\"ts\":%d}",
+                     i, i, i);
         struct decode_message m = message(ZL_TOPIC_EVENTS, (struct zl_span){text, (size_t)n});
         m.offset = i;
         decode_message(d, &m, (uint32_t)i);
@@ -775,10 +831,12 @@ static void statistics_give_the_worst_real_broker(void **state)
     struct decode_statistics s;
     assert_true(decode_source_statistics(
         d,
-        ZL_SPAN("{\"name\":\"x\",\"brokers\":{"
-                "\"a:9092/1\":{\"nodeid\":1,\"state\":\"UP\",\"rtt\":{\"p50\":500,\"p99\":2000}},"
-                "\"b:9092/2\":{\"nodeid\":2,\"state\":\"CONNECT\",\"rtt\":{\"p50\":1500,\"p99\":1000}},"
-                "\"GroupCoordinator\":{\"nodeid\":-1,\"state\":\"UP\",\"rtt\":{\"p50\":9000,\"p99\":9000}}}}"),
+        ZL_SPAN(
+            "{\"name\":\"x\",\"brokers\":{"
+            "\"a:9092/1\":{\"nodeid\":1,\"state\":\"UP\",\"rtt\":{\"p50\":500,\"p99\":2000}},"
+            "\"b:9092/2\":{\"nodeid\":2,\"state\":\"CONNECT\",\"rtt\":{\"p50\":1500,\"p99\":1000}},"
+            "\"GroupCoordinator\":{\"nodeid\":-1,\"state\":\"UP\",\"rtt\":{\"p50\":9000,\"p99\":"
+            "9000}}}}"),
         &s));
     assert_int_equal(s.brokers, 2);
     assert_int_equal(s.brokers_up, 1);

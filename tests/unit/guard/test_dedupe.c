@@ -32,8 +32,9 @@ static void an_id_is_a_duplicate_for_a_window_and_forgotten_after_two(void **sta
     assert_false(guard_dedupe_seen(d, 0, T0, hash_mix(1)));
     assert_false(guard_dedupe_seen(d, 0, T0 + 999, hash_mix(2)));
     assert_true(guard_dedupe_seen(d, 0, T0 + 999, hash_mix(1)));
-    assert_false(guard_dedupe_seen(d, 0, T0 + 1500, hash_mix(3))); /* the first generation is the older one now */
-    assert_true(guard_dedupe_seen(d, 0, T0 + 1998, hash_mix(2)));  /* 999 ms later */
+    assert_false(guard_dedupe_seen(d, 0, T0 + 1500,
+                                   hash_mix(3))); /* the first generation is the older one now */
+    assert_true(guard_dedupe_seen(d, 0, T0 + 1998, hash_mix(2))); /* 999 ms later */
     assert_true(guard_dedupe_seen(d, 0, T0 + 1999, hash_mix(1)));
     assert_false(guard_dedupe_seen(d, 0, T0 + 2500, hash_mix(1))); /* and is forgotten */
     assert_true(guard_dedupe_seen(d, 0, T0 + 2500, hash_mix(3)));
@@ -120,7 +121,7 @@ static void over_the_budget_the_window_shrinks_and_says_so(void **state)
     /* within the budget but for the hashes kept for the checkpoint: 1,000 ids a take, in blocks that double */
     assert_in_range(most, budget * 6 / 10, budget + 2 * 2 * 8192 + (int64_t)1024 * 1024);
     int64_t window_s = guard_dedupe_window_s(d);
-    assert_in_range(window_s, 200, 600); /* 240,000..480,000 ids of 1 ms */
+    assert_in_range(window_s, 200, 600);               /* 240,000..480,000 ids of 1 ms */
     for (int i = N - (int)window_s * 1000; i < N; i++) /* and what it says is held is held */
         assert_true(guard_dedupe_seen(d, i & 1, T0 + N, hash_mix((uint64_t)i)));
     guard_dedupe_close(d);
@@ -151,7 +152,8 @@ static void log_append(void *ctx, const struct guard_ids *ids)
     }
     memcpy(log->hashes + log->n, ids->hashes, ids->n * sizeof *ids->hashes);
     assert_true(log->n_chunks < sizeof log->chunks / sizeof log->chunks[0]);
-    log->chunks[log->n_chunks++] = (struct chunk){ids->partition, ids->generation_ms, log->n, ids->n};
+    log->chunks[log->n_chunks++] =
+        (struct chunk){ids->partition, ids->generation_ms, log->n, ids->n};
     log->n += ids->n;
 }
 
@@ -174,7 +176,8 @@ static void read_rows(struct guard_dedupe *d, const struct rows_buffer *rows, ui
 }
 
 /* A new memory from the rows and the ids' log of the old one. */
-static struct guard_dedupe *restart(struct guard_dedupe *old, struct log *log, int64_t window_ms, int64_t budget)
+static struct guard_dedupe *restart(struct guard_dedupe *old, struct log *log, int64_t window_ms,
+                                    int64_t budget)
 {
     struct rows_buffer rows = {0};
     struct zl_error err;
@@ -213,13 +216,16 @@ static void a_guard_that_is_restarted_equals_one_that_is_not(void **state)
     enum { N = 30000, WINDOW = 4000 };
     for (uint64_t seed = 1; seed <= 20; seed++) {
         struct rng r = {seed * 77};
-        int64_t budget = seed & 1 ? MIB : 30000, clock_ms = T0; /* with and without generations cut short */
-        struct guard_dedupe *calm = open_dedupe(WINDOW, budget), *killed = open_dedupe(WINDOW, budget);
+        int64_t budget = seed & 1 ? MIB : 30000,
+                clock_ms = T0; /* with and without generations cut short */
+        struct guard_dedupe *calm = open_dedupe(WINDOW, budget),
+                            *killed = open_dedupe(WINDOW, budget);
         struct log *log = calloc(1, sizeof *log);
         for (int i = 0; i < N; i++) {
             int32_t partition = (int32_t)rng_below(&r, 3) * 2;
             uint64_t hash = hash_mix(rng_below(&r, (uint32_t)i + 1));
-            clock_ms += rng_below(&r, 2) + (rng_below(&r, 5000) == 0 ? 3000 : 0) + (rng_below(&r, 20000) == 0 ? 9000 : 0);
+            clock_ms += rng_below(&r, 2) + (rng_below(&r, 5000) == 0 ? 3000 : 0) +
+                        (rng_below(&r, 20000) == 0 ? 9000 : 0);
             bool seen = guard_dedupe_seen(calm, partition, clock_ms, hash);
             if (seen != guard_dedupe_seen(killed, partition, clock_ms, hash))
                 fail_msg("SEED %llu: event %d is judged differently", (unsigned long long)seed, i);

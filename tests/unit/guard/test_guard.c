@@ -32,8 +32,11 @@ static struct guard *open_guard(void)
 
 static struct zl_event event(uint64_t id, int64_t ts_ms)
 {
-    return (struct zl_event){
-        .from = {.log_ms = T0}, .ts_ms = ts_ms, .watch_ms = -1, .duration_ms = -1, .id_hash = hash_mix(id)};
+    return (struct zl_event){.from = {.log_ms = T0},
+                             .ts_ms = ts_ms,
+                             .watch_ms = -1,
+                             .duration_ms = -1,
+                             .id_hash = hash_mix(id)};
 }
 
 static void the_second_of_two_equal_ids_in_a_batch_is_the_duplicate(void **state)
@@ -67,7 +70,8 @@ static void late_and_skewed_events_are_counted_when_admitted(void **state)
     (void)state;
     struct guard *g = open_guard();
     uint64_t late = metrics_count(METRIC_LATE, 0), skew = metrics_count(METRIC_CLOCK_SKEW, 0);
-    struct zl_event batch[] = {event(1, T0 - 2 * DAY), event(2, T0 + 61000), event(1, T0 - 2 * DAY), event(3, T0)};
+    struct zl_event batch[] = {event(1, T0 - 2 * DAY), event(2, T0 + 61000), event(1, T0 - 2 * DAY),
+                               event(3, T0)};
     guard_batch(g, batch, 4);
     assert_true(batch[0].late);
     assert_int_equal(batch[0].outcome, ZL_COUNTED);

@@ -44,7 +44,7 @@ static void membership_is_that_of_the_top_43_bits(void **state)
     for (uint64_t i = 0; i < 200; i++) {
         uint64_t h = hash_mix(SEED + i);
         guard_idset_add(s, h);
-        assert_true(guard_idset_has(s, h ^ 1));          /* the lowest 21 bits are not kept */
+        assert_true(guard_idset_has(s, h ^ 1)); /* the lowest 21 bits are not kept */
         assert_true(guard_idset_has(s, h ^ 0x1FFFFF));
         for (int bit = 21; bit < 64; bit++)
             assert_false(guard_idset_has(s, h ^ UINT64_C(1) << bit));

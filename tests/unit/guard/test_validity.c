@@ -16,7 +16,8 @@ static const struct guard_config cfg = {.late_ms = DAY, .skew_ms = SKEW, .future
 
 static struct zl_event event_at(int64_t ts_ms)
 {
-    return (struct zl_event){.from = {.log_ms = LOG_MS}, .ts_ms = ts_ms, .watch_ms = -1, .duration_ms = -1};
+    return (struct zl_event){
+        .from = {.log_ms = LOG_MS}, .ts_ms = ts_ms, .watch_ms = -1, .duration_ms = -1};
 }
 
 static void an_event_is_placed_by_its_distance_from_the_log(void **state)
@@ -59,9 +60,9 @@ static void what_cannot_be_is_out_of_range(void **state)
         int64_t ts_ms, watch_ms, duration_ms;
         bool admitted;
     } cases[] = {
-        {LOG_MS, 0, 0, true},           {LOG_MS, DAY, DAY, true},       {LOG_MS, DAY + 1, -1, false},
-        {LOG_MS, -1, DAY + 1, false},   {LOG_MS, -2, -1, false},        {0, -1, -1, false},
-        {INT64_MIN, -1, -1, false},     {INT64_MAX, -1, -1, false},     {GUARD_MAX_TS_MS, -1, -1, false},
+        {LOG_MS, 0, 0, true},         {LOG_MS, DAY, DAY, true},   {LOG_MS, DAY + 1, -1, false},
+        {LOG_MS, -1, DAY + 1, false}, {LOG_MS, -2, -1, false},    {0, -1, -1, false},
+        {INT64_MIN, -1, -1, false},   {INT64_MAX, -1, -1, false}, {GUARD_MAX_TS_MS, -1, -1, false},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct zl_event ev = event_at(cases[i].ts_ms);

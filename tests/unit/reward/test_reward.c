@@ -13,7 +13,8 @@
 
 static struct reward_config config(enum reward_watch watch)
 {
-    struct reward_config cfg = {.r_max = 5, .watch = watch, .min_watch_ms = 3000, .half_life = 10000};
+    struct reward_config cfg = {
+        .r_max = 5, .watch = watch, .min_watch_ms = 3000, .half_life = 10000};
     reward_default_weights(cfg.weights);
     return cfg;
 }
@@ -28,8 +29,11 @@ static struct reward *open_reward(const struct reward_config *cfg)
 
 static struct zl_event event(enum zl_event_type type, int64_t watch_ms, int64_t duration_ms)
 {
-    return (struct zl_event){
-        .type = type, .watch_ms = watch_ms, .duration_ms = duration_ms, .outcome = ZL_COUNTED, .weight = 1};
+    return (struct zl_event){.type = type,
+                             .watch_ms = watch_ms,
+                             .duration_ms = duration_ms,
+                             .outcome = ZL_COUNTED,
+                             .weight = 1};
 }
 
 static void the_table_is_the_designs(void **state)
@@ -58,7 +62,8 @@ static void no_weight_rewards_what_is_no_praise(void **state)
     struct reward *r = open_reward(&cfg);
     for (int t = 0; t < ZL_N_EVENT_TYPES; t++) {
         struct zl_event ev = event((enum zl_event_type)t, 60000, 60000);
-        bool none = t == ZL_IMPRESSION || t == ZL_NOT_INTERESTED || t == ZL_REPORT || t == ZL_REFUND;
+        bool none =
+            t == ZL_IMPRESSION || t == ZL_NOT_INTERESTED || t == ZL_REPORT || t == ZL_REFUND;
         assert_int_equal(reward_of(r, &ev), none ? 0 : 5000000); /* and r_max cuts the rest */
     }
     reward_close(r);
@@ -83,8 +88,8 @@ static void a_skip_is_short_by_both_measures(void **state)
         int64_t watch_ms, duration_ms;
         bool skip;
     } cases[] = {
-        {2999, 60000, true},  {3000, 60000, false}, {2999, 59980, false}, {2999, 59981, true},
-        {2999, 0, true},      {3000, -1, false},    {500, 10000, false},  {499, 10000, true},
+        {2999, 60000, true}, {3000, 60000, false}, {2999, 59980, false}, {2999, 59981, true},
+        {2999, 0, true},     {3000, -1, false},    {500, 10000, false},  {499, 10000, true},
     };
     for (int mode = 0; mode < 3; mode++) {
         struct reward_config cfg = config((enum reward_watch)mode);
@@ -149,7 +154,8 @@ static void rank_tells_interest_better_than_raw_watch_time(void **state)
                 interest[i] = rng_uniform(&r);
                 double watch_s = pow(length_s, 0.7) * 3 * interest[i] * exp(0.3 * rng_normal(&r));
                 watch_s = fmin(watch_s, length_s * 1.5);
-                struct zl_event ev = event(ZL_WATCH, (int64_t)(watch_s * 1000), (int64_t)(length_s * 1000));
+                struct zl_event ev =
+                    event(ZL_WATCH, (int64_t)(watch_s * 1000), (int64_t)(length_s * 1000));
                 reward[mode][i] = (double)reward_of(rw, &ev);
             }
             reward_close(rw);
@@ -157,8 +163,9 @@ static void rank_tells_interest_better_than_raw_watch_time(void **state)
         double rank = correlation(interest, reward[REWARD_WATCH_RANK], N);
         double raw = correlation(interest, reward[REWARD_WATCH_RAW], N);
         double completion = correlation(interest, reward[REWARD_WATCH_COMPLETION], N);
-        print_message("SEED %llu: correlation with interest: rank %.3f, completion %.3f, raw %.3f\n",
-                      (unsigned long long)seed, rank, completion, raw);
+        print_message(
+            "SEED %llu: correlation with interest: rank %.3f, completion %.3f, raw %.3f\n",
+            (unsigned long long)seed, rank, completion, raw);
         assert_true(rank > raw + 0.1);
         assert_true(rank > completion + 0.05);
         assert_true(rank > 0.85);

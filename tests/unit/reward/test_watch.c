@@ -24,9 +24,10 @@ static void the_integer_logarithm_is_exact(void **state)
     for (int e = 0; e < 64; e++)
         assert_int_equal(reward_watch_log2x8(UINT64_C(1) << e), 8 * e);
     for (int e = 1; e < 64; e++)
-        assert_int_equal(reward_watch_log2x8((UINT64_C(1) << e) - 1), e < 4 ? (int)floor(8 * log2((double)((1 << e) - 1)))
-                                                                          : 8 * e - 1);
-    for (uint64_t x = 1; x < 200000; x++) /* far from a border double is right: 8 log2(x) is whole only at powers of two */
+        assert_int_equal(reward_watch_log2x8((UINT64_C(1) << e) - 1),
+                         e < 4 ? (int)floor(8 * log2((double)((1 << e) - 1))) : 8 * e - 1);
+    for (uint64_t x = 1; x < 200000;
+         x++) /* far from a border double is right: 8 log2(x) is whole only at powers of two */
         assert_int_equal(reward_watch_log2x8(x), (int)floor(8 * log2((double)x) + 1e-12));
     assert_int_equal(reward_watch_log2x8(UINT64_MAX), 511);
 }
@@ -127,7 +128,8 @@ static void the_weight_is_brought_back_without_changing_a_rank(void **state)
         double below = 0, total = 0;
         for (int j = i - 1; j >= 0 && j > i - 100; j--) {
             double weight = exp2(-(i - j) / 2.0);
-            int a = reward_watch_log2x8((uint64_t)watches[j]), b = reward_watch_log2x8((uint64_t)watches[i]);
+            int a = reward_watch_log2x8((uint64_t)watches[j]),
+                b = reward_watch_log2x8((uint64_t)watches[i]);
             total += weight;
             below += a < b ? weight : a == b ? weight / 2 : 0;
         }
@@ -162,7 +164,8 @@ static void rows_bring_back_every_bit(void **state)
     assert_memory_equal(a.buckets, b.buckets, sizeof a.buckets);
     for (int i = 0; i < 1000; i++) {
         int64_t watch = rng_below(&r, 100000), duration = rng_below(&r, 200000);
-        assert_true(reward_watch_rank(&a, watch, duration) == reward_watch_rank(&b, watch, duration));
+        assert_true(reward_watch_rank(&a, watch, duration) ==
+                    reward_watch_rank(&b, watch, duration));
     }
     assert_true(a.track.n_dirty > 30 && a.track.n_dirty <= WATCH_BUCKETS);
     c = (struct rows_cursor){.at = buffer.bytes, .end = buffer.bytes + 100};
