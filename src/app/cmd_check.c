@@ -58,7 +58,8 @@ static const char *sink_place(const struct config *cfg)
 {
     if (cfg->sink.kind != SINK_REDIS)
         return cfg->sink.kind == SINK_STDOUT ? "stdout" : "none";
-    const char *at = strrchr(cfg->sink.url, '@'); /* what is before it is the user and the password */
+    const char *at =
+        strrchr(cfg->sink.url, '@'); /* what is before it is the user and the password */
     return at ? at + 1 : cfg->sink.url;
 }
 
@@ -80,7 +81,8 @@ static void say_text(const struct finding *findings)
         if (!f->asked)
             continue;
         if (f->st == ZL_OK) /* words with it: nothing that stops run */
-            printf("%-7s ok    %s%s%s\n", part_names[i], f->what, f->err.text[0] ? "; " : "", f->err.text);
+            printf("%-7s ok    %s%s%s\n", part_names[i], f->what, f->err.text[0] ? "; " : "",
+                   f->err.text);
         else if (f->err.text[0] && fflush(stdout) == 0) /* in this order, also into one file */
             fprintf(stderr, "%-7s wrong %s: %s\n", part_names[i], f->what, f->err.text);
     }

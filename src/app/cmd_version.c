@@ -14,9 +14,10 @@ int cmd_version(const struct args *args)
     }
     const char *compiler = __VERSION__;
     if (strcmp(args_text(args, "format"), "json") == 0)
-        printf("{\"version\":\"%s\",\"librdkafka\":\"%s\",\"compiler\":\"%s\"}\n", ZL_VERSION, source_library_version(),
-               compiler);
+        printf("{\"version\":\"%s\",\"librdkafka\":\"%s\",\"compiler\":\"%s\"}\n", ZL_VERSION,
+               source_library_version(), compiler);
     else
-        printf("zhiliu %s\nlibrdkafka %s\ncompiler %s\n", ZL_VERSION, source_library_version(), compiler);
+        printf("zhiliu %s\nlibrdkafka %s\ncompiler %s\n", ZL_VERSION, source_library_version(),
+               compiler);
     return 0;
 }

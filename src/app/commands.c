@@ -10,45 +10,80 @@
 #include "app/config_priv.h"
 #include "base/check.h"
 
-enum { RUN = 1, CHECK = 2, SIMULATE = 4, REPLAY = 8, INSPECT = 16, DEAD = 32, VERSION = 64 }; /* bits, in the order of verbs[] */
+enum {
+    RUN = 1,
+    CHECK = 2,
+    SIMULATE = 4,
+    REPLAY = 8,
+    INSPECT = 16,
+    DEAD = 32,
+    VERSION = 64
+}; /* bits, in the order of verbs[] */
 
 static const struct commands_verb verbs[] = {
-    {"run", cmd_run, "PIPELINE", 1, 1, "take events in, learn from each, keep every active user's list fresh",
-     "Runs until SIGTERM or SIGINT (a clean stop: lists written, state saved), or to the end of source.file.",
+    {"run", cmd_run, "PIPELINE", 1, 1,
+     "take events in, learn from each, keep every active user's list fresh",
+     "Runs until SIGTERM or SIGINT (a clean stop: lists written, state saved), or to the end of "
+     "source.file.",
      "zhiliu run pipelines/feed.yaml\n"
      "zhiliu run pipelines/feed.yaml --set source.file=- --set sink.kind=stdout < events.jsonl\n"},
-    {"check", cmd_check, "PIPELINE...", 0, ARGS_MAX_FILES, "say everything that is wrong with a pipeline, and start nothing",
-     "Reads the file as run does, then asks Kafka and Redis whether they answer (not with --offline).",
+    {"check", cmd_check, "PIPELINE...", 0, ARGS_MAX_FILES,
+     "say everything that is wrong with a pipeline, and start nothing",
+     "Reads the file as run does, then asks Kafka and Redis whether they answer (not with "
+     "--offline).",
      "zhiliu check pipelines/feed.yaml\n"
      "zhiliu check pipelines/feed.yaml --offline --set rank.n=20 --print\n"},
-    {"simulate", cmd_simulate, "", 0, 0, "write the events of a made-up platform whose truth is known",
-     "Users with drifting tastes, topics, courses, new items, day and night: to JSON lines or into Kafka.",
+    {"simulate", cmd_simulate, "", 0, 0,
+     "write the events of a made-up platform whose truth is known",
+     "Users with drifting tastes, topics, courses, new items, day and night: to JSON lines or into "
+     "Kafka.",
      "zhiliu simulate --events 100000 --out events.jsonl --items-out items.jsonl\n"
      "zhiliu simulate --kafka --rate 2000 --live --duration 60s\n"},
-    {"replay", cmd_replay, "[PIPELINE] [FILE]", 1, 2, "walk a file or a range of offsets through the engine, to a digest of the state",
+    {"replay", cmd_replay, "[PIPELINE] [FILE]", 1, 2,
+     "walk a file or a range of offsets through the engine, to a digest of the state",
      "The same input and seed give the same digest.",
      "zhiliu replay pipelines/feed.yaml events.jsonl --score\n"
      "zhiliu replay pipelines/feed.yaml --from 0:0,1:0 --until 0:50000,1:50000\n"},
     {"inspect", cmd_inspect, "user U | item I | users | items | checkpoint [PIPELINE]", 1, 3,
-     "show what a checkpoint knows", "Reads the checkpoint of the pipeline, or of --checkpoint; a running engine is not disturbed.",
+     "show what a checkpoint knows",
+     "Reads the checkpoint of the pipeline, or of --checkpoint; a running engine is not disturbed.",
      "zhiliu inspect user u42 pipelines/feed.yaml\n"
      "zhiliu inspect users --checkpoint /var/lib/zhiliu --format json\n"},
-    {"dead-letters", cmd_dead_letters, "list | show | requeue", 1, 4, "look through the refused input, and send it in again", "",
+    {"dead-letters", cmd_dead_letters, "list | show | requeue", 1, 4,
+     "look through the refused input, and send it in again", "",
      "zhiliu dead-letters list --reason bad_json --limit 20\n"
      "zhiliu dead-letters show --key events-0-1234-0\n"
      "zhiliu dead-letters requeue --reason future_time --to events\n"},
-    {"version", cmd_version, "", 0, 0, "print the version of the program and of what it stands on", "",
-     "zhiliu version --format json\n"},
+    {"version", cmd_version, "", 0, 0, "print the version of the program and of what it stands on",
+     "", "zhiliu version --format json\n"},
 };
 
 #define N_VERBS ((int)(sizeof verbs / sizeof verbs[0]))
 
-#define SWITCH(name, verbs_, help) {name, verbs_, COMMANDS_SWITCH, "", NULL, 0, 0, NULL, help}
-#define TEXT(name, verbs_, value, def, help) {name, verbs_, COMMANDS_TEXT, value, def, 0, 0, NULL, help}
-#define INTEGER(name, verbs_, def, min, max, help) {name, verbs_, COMMANDS_INTEGER, "N", def, min, max, NULL, help}
-#define NUMBER(name, verbs_, def, min, max, help) {name, verbs_, COMMANDS_NUMBER, "X", def, min, max, NULL, help}
-#define TIME(name, verbs_, def, min, max, help) {name, verbs_, COMMANDS_TIME, "TIME", def, min, max, NULL, help}
-#define CHOICE(name, verbs_, choices, def, help) {name, verbs_, COMMANDS_CHOICE, choices, def, 0, 0, NULL, help}
+#define SWITCH(name, verbs_, help)                                                                 \
+    {                                                                                              \
+        name, verbs_, COMMANDS_SWITCH, "", NULL, 0, 0, NULL, help                                  \
+    }
+#define TEXT(name, verbs_, value, def, help)                                                       \
+    {                                                                                              \
+        name, verbs_, COMMANDS_TEXT, value, def, 0, 0, NULL, help                                  \
+    }
+#define INTEGER(name, verbs_, def, min, max, help)                                                 \
+    {                                                                                              \
+        name, verbs_, COMMANDS_INTEGER, "N", def, min, max, NULL, help                             \
+    }
+#define NUMBER(name, verbs_, def, min, max, help)                                                  \
+    {                                                                                              \
+        name, verbs_, COMMANDS_NUMBER, "X", def, min, max, NULL, help                              \
+    }
+#define TIME(name, verbs_, def, min, max, help)                                                    \
+    {                                                                                              \
+        name, verbs_, COMMANDS_TIME, "TIME", def, min, max, NULL, help                             \
+    }
+#define CHOICE(name, verbs_, choices, def, help)                                                   \
+    {                                                                                              \
+        name, verbs_, COMMANDS_CHOICE, choices, def, 0, 0, NULL, help                              \
+    }
 
 #define MANY 9007199254740992.0 /* 2^53 */
 #define LONG_MS (36500.0 * 86400000.0)
@@ -56,7 +91,8 @@ static const struct commands_verb verbs[] = {
 static const struct commands_flag flags[] = {
     {"set", RUN | CHECK | REPLAY | INSPECT | DEAD, COMMANDS_SET, "KEY=VALUE", NULL, 0, 0, NULL,
      "override a key of the pipeline; may be given many times, the last one wins"},
-    CHOICE("format", CHECK | SIMULATE | REPLAY | INSPECT | DEAD | VERSION, "text|json", "text", "how the answer is written"),
+    CHOICE("format", CHECK | SIMULATE | REPLAY | INSPECT | DEAD | VERSION, "text|json", "text",
+           "how the answer is written"),
 
     SWITCH("offline", CHECK, "do not ask whether Kafka and Redis answer"),
     TIME("timeout", CHECK, "5s", 100, 600000, "how long Kafka and Redis may take to answer"),
@@ -73,8 +109,10 @@ static const struct commands_flag flags[] = {
     INTEGER("courses", SIMULATE, "200", 0, 1e6, "courses that some items lead to"),
     NUMBER("new-items", SIMULATE, "0", 0, 1000, "new items for every 1,000 events"),
     INTEGER("seed", SIMULATE, "1", 0, MANY, "of the world: the same seed gives the same events"),
-    INTEGER("start", SIMULATE, "0", 0, MANY, "event time of the first event, Unix ms; 0: chosen so that the history ends now"),
-    TIME("span", SIMULATE, "0", 0, LONG_MS, "simulated time that the events cover; 0: follows from the rate"),
+    INTEGER("start", SIMULATE, "0", 0, MANY,
+            "event time of the first event, Unix ms; 0: chosen so that the history ends now"),
+    TIME("span", SIMULATE, "0", 0, LONG_MS,
+         "simulated time that the events cover; 0: follows from the rate"),
     SWITCH("live", SIMULATE, "event time is the wall clock"),
     CHOICE("only", SIMULATE, "events|items|all", "all", "what is written"),
     TEXT("named-user", SIMULATE, "USER", NULL, "this user exists and is active all the time"),
@@ -82,9 +120,11 @@ static const struct commands_flag flags[] = {
     NUMBER("repeats", SIMULATE, "0", 0, 1, "share of events that are sent twice"),
     TEXT("out", SIMULATE, "FILE", "-", "events as JSON lines; - is stdout"),
     TEXT("items-out", SIMULATE, "FILE", NULL, "items as JSON lines"),
-    TEXT("ledger", SIMULATE, "FILE", NULL, "what an independent count of the events must give, as JSON lines"),
+    TEXT("ledger", SIMULATE, "FILE", NULL,
+         "what an independent count of the events must give, as JSON lines"),
     SWITCH("kafka", SIMULATE, "produce into Kafka instead of files"),
-    {"brokers", SIMULATE | DEAD, COMMANDS_TEXT, "HOST:PORT,...", "127.0.0.1:9092", 0, 0, "KAFKA_BROKERS", "Kafka's bootstrap servers"},
+    {"brokers", SIMULATE | DEAD, COMMANDS_TEXT, "HOST:PORT,...", "127.0.0.1:9092", 0, 0,
+     "KAFKA_BROKERS", "Kafka's bootstrap servers"},
     TEXT("topic", SIMULATE, "TOPIC", "events", "topic of the events"),
     TEXT("items-topic", SIMULATE, "TOPIC", "items", "topic of the items"),
     INTEGER("linger", SIMULATE, "1", 0, 1000, "ms that a producer waits to fill a batch"),
@@ -202,9 +242,11 @@ static int unknown_flag(int verb, const char *name, size_t len)
     return zl_exit_code(ZL_EUSAGE);
 }
 
-static int bad_value(int verb, const struct commands_flag *flag, const char *what, const char *value)
+static int bad_value(int verb, const struct commands_flag *flag, const char *what,
+                     const char *value)
 {
-    fprintf(stderr, "zhiliu %s: --%s must be %s, not \"%s\"\n", verbs[verb].name, flag->name, what, value);
+    fprintf(stderr, "zhiliu %s: --%s must be %s, not \"%s\"\n", verbs[verb].name, flag->name, what,
+            value);
     return zl_exit_code(ZL_EUSAGE);
 }
 
@@ -235,21 +277,25 @@ static bool as_number(const struct commands_flag *flag, const char *text, double
 
 static int check_value(int verb, const struct commands_flag *flag, const char *text)
 {
-    static const char *const words[] = {[COMMANDS_INTEGER] = "a whole number", [COMMANDS_NUMBER] = "a number",
+    static const char *const words[] = {[COMMANDS_INTEGER] = "a whole number",
+                                        [COMMANDS_NUMBER] = "a number",
                                         [COMMANDS_TIME] = "a time like 5ms or 24h (ms s m h d)"};
     double value;
     char what[128];
     if (flag->kind == COMMANDS_CHOICE && !one_of(flag->value, text))
         return bad_value(verb, flag, flag->value, text);
-    if (flag->kind != COMMANDS_INTEGER && flag->kind != COMMANDS_NUMBER && flag->kind != COMMANDS_TIME)
+    if (flag->kind != COMMANDS_INTEGER && flag->kind != COMMANDS_NUMBER &&
+        flag->kind != COMMANDS_TIME)
         return 0;
     if (!as_number(flag, text, &value))
         return bad_value(verb, flag, words[flag->kind], text);
-    snprintf(what, sizeof what, "within %.15g..%.15g%s", flag->min, flag->max, flag->kind == COMMANDS_TIME ? " ms" : "");
+    snprintf(what, sizeof what, "within %.15g..%.15g%s", flag->min, flag->max,
+             flag->kind == COMMANDS_TIME ? " ms" : "");
     return value >= flag->min && value <= flag->max ? 0 : bad_value(verb, flag, what, text);
 }
 
-static int take_value(int verb, const struct commands_flag *flag, int slot, const char *value, struct args *args)
+static int take_value(int verb, const struct commands_flag *flag, int slot, const char *value,
+                      struct args *args)
 {
     if (flag->kind != COMMANDS_SET) {
         args->values[slot] = value;
@@ -278,7 +324,8 @@ static int take_flag(int verb, char **argv, int argc, int *i, struct args *args)
         return equals ? bad_value(verb, flag, "given without a value", equals + 1) : 0;
     }
     if (!equals && *i + 1 == argc) {
-        fprintf(stderr, "zhiliu %s: --%s needs a value: --%s %s\n", verbs[verb].name, flag->name, flag->name, flag->value);
+        fprintf(stderr, "zhiliu %s: --%s needs a value: --%s %s\n", verbs[verb].name, flag->name,
+                flag->name, flag->value);
         return zl_exit_code(ZL_EUSAGE);
     }
     return take_value(verb, flag, slot, equals ? equals + 1 : argv[++*i], args);
@@ -319,7 +366,8 @@ static int take_rest(int verb, int argc, char **argv, struct args *args)
     }
     if (args->n_words >= verbs[verb].min_words)
         return 0;
-    fprintf(stderr, "zhiliu %s: needs %s\nTry: zhiliu %s --help\n", verbs[verb].name, verbs[verb].words, verbs[verb].name);
+    fprintf(stderr, "zhiliu %s: needs %s\nTry: zhiliu %s --help\n", verbs[verb].name,
+            verbs[verb].words, verbs[verb].name);
     return zl_exit_code(ZL_EUSAGE);
 }
 

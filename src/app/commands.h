@@ -16,18 +16,18 @@ struct args {
     const char *verb;
     const char *words[ARGS_MAX_FILES]; /* positional arguments after the verb */
     int n_words;
-    const char *set[ARGS_MAX_SET];     /* --set key=value, in order */
+    const char *set[ARGS_MAX_SET]; /* --set key=value, in order */
     int n_set;
-    const char *values[64];            /* by flag, see args_text */
+    const char *values[64]; /* by flag, see args_text */
 };
 
 /* Value of a flag of the table ("rate", without dashes): what was given, else the table's default, else NULL. The flag must be
  * in the verb's table (ASSERT). Numbers and lengths of time were checked against the table's range already. */
 const char *args_text(const struct args *args, const char *flag);
-bool args_on(const struct args *args, const char *flag);       /* a switch was given */
+bool args_on(const struct args *args, const char *flag); /* a switch was given */
 int64_t args_integer(const struct args *args, const char *flag);
 double args_number(const struct args *args, const char *flag);
-int64_t args_ms(const struct args *args, const char *flag);    /* "60s", "5ms", "24h" */
+int64_t args_ms(const struct args *args, const char *flag); /* "60s", "5ms", "24h" */
 
 /* Loads the pipeline named by the first positional word, with --set; prints findings; returns 0 or the exit code. */
 int args_config(const struct args *args, struct config *cfg);

@@ -14,8 +14,10 @@ void commands_print_all(FILE *out)
         fprintf(out, "  %-13s %s\n", commands_verb_at(i)->name, commands_verb_at(i)->summary);
     fputs("\n`zhiliu VERB --help` tells the flags, with an example.\n\n"
           "Example:\n"
-          "  zhiliu simulate --events 10000 | zhiliu run pipelines/feed.yaml --set source.file=- --set sink.kind=stdout\n\n"
-          "Exit codes: 0 ok, 1 findings, 64 usage, 65 bad data, 66 missing input, 69 Kafka or Redis unreachable,\n"
+          "  zhiliu simulate --events 10000 | zhiliu run pipelines/feed.yaml --set source.file=- "
+          "--set sink.kind=stdout\n\n"
+          "Exit codes: 0 ok, 1 findings, 64 usage, 65 bad data, 66 missing input, 69 Kafka or "
+          "Redis unreachable,\n"
           "70 internal, 74 I/O, 78 config.\n",
           out);
 }
@@ -48,8 +50,8 @@ void commands_print_verb(int verb, FILE *out)
 {
     const struct commands_verb *v = commands_verb_at(verb);
     bool has_set = false;
-    fprintf(out, "zhiliu %s: %s\n\nUsage: zhiliu %s%s%s [flags]\n", v->name, v->summary, v->name, *v->words ? " " : "",
-            v->words);
+    fprintf(out, "zhiliu %s: %s\n\nUsage: zhiliu %s%s%s [flags]\n", v->name, v->summary, v->name,
+            *v->words ? " " : "", v->words);
     if (*v->text)
         fprintf(out, "\n%s\n", v->text);
     fputs("\nFlags:\n", out);
@@ -95,8 +97,9 @@ static void reference_flag(const struct commands_flag *flag, FILE *out)
 static void reference_verb(int verb, FILE *out)
 {
     const struct commands_verb *v = commands_verb_at(verb);
-    fprintf(out, "\n## zhiliu %s\n\n%c%s.%s%s\n\n    zhiliu %s%s%s [flags]\n\n", v->name, v->summary[0] - 'a' + 'A', v->summary + 1,
-            *v->text ? " " : "", v->text, v->name, *v->words ? " " : "", v->words);
+    fprintf(out, "\n## zhiliu %s\n\n%c%s.%s%s\n\n    zhiliu %s%s%s [flags]\n\n", v->name,
+            v->summary[0] - 'a' + 'A', v->summary + 1, *v->text ? " " : "", v->text, v->name,
+            *v->words ? " " : "", v->words);
     fputs("| flag | default | range | |\n|---|---|---|---|\n", out);
     for (int i = 0; i < commands_flag_count(); i++)
         if (commands_verb_has(verb, commands_flag_at(i)))
@@ -107,10 +110,13 @@ static void reference_verb(int verb, FILE *out)
 void commands_print_reference(FILE *out)
 {
     fputs("# The command line\n\nMade by `zhiliu version --commands`; do not edit.\n\n"
-          "`zhiliu VERB [words] [flags]`. A flag is `--name VALUE` or `--name=VALUE`; `--` ends the flags; `--help` stands everywhere.\n"
+          "`zhiliu VERB [words] [flags]`. A flag is `--name VALUE` or `--name=VALUE`; `--` ends "
+          "the flags; `--help` stands everywhere.\n"
           "Times are written `5ms`, `2s`, `24h`. Data goes to stdout, words to stderr.\n\n"
-          "| exit code | |\n|---|---|\n| 0 | ok |\n| 1 | findings |\n| 64 | wrong usage |\n| 65 | bad data |\n| 66 | an input is not there |\n"
-          "| 69 | Kafka or Redis unreachable |\n| 70 | internal |\n| 74 | I/O |\n| 78 | the config is wrong |\n",
+          "| exit code | |\n|---|---|\n| 0 | ok |\n| 1 | findings |\n| 64 | wrong usage |\n| 65 | "
+          "bad data |\n| 66 | an input is not there |\n"
+          "| 69 | Kafka or Redis unreachable |\n| 70 | internal |\n| 74 | I/O |\n| 78 | the config "
+          "is wrong |\n",
           out);
     for (int i = 0; i < commands_verb_count(); i++)
         reference_verb(i, out);

@@ -9,7 +9,7 @@
 struct commands_verb {
     const char *name;
     int (*run)(const struct args *args);
-    const char *words;   /* "PIPELINE", as the usage line says it */
+    const char *words; /* "PIPELINE", as the usage line says it */
     int min_words, max_words;
     const char *summary; /* one line */
     const char *text;    /* what else one should know; may be "" */
@@ -27,8 +27,8 @@ enum commands_kind {
 };
 
 struct commands_flag {
-    const char *name;  /* without dashes */
-    unsigned verbs;    /* bits: which verbs have it */
+    const char *name; /* without dashes */
+    unsigned verbs;   /* bits: which verbs have it */
     enum commands_kind kind;
     const char *value; /* "FILE"; a choice: "a|b|c" */
     const char *def;   /* NULL: none */

@@ -11,27 +11,15 @@
 #include "base/check.h"
 #include "base/hash.h"
 
-enum { FROM_DEFAULT, FROM_FILE, FROM_SET }; /* + the number of the --set, so that later ones are greater */
-
-struct origin {
-    int order;
-    struct config_place place;
-};
-
-struct load {
-    struct config *config;
-    struct config_report report;
-    struct origin *origins; /* a row */
-};
-
-static void report_problem(struct load *l, struct config_place place, const struct config_problem *why)
+static void report_problem(struct config_load *l, struct config_place place,
+                           const struct config_problem *why)
 {
     config_report_add(&l->report, place, why->id, why->hint, "%s", why->words);
 }
 
 /* ---- what stands there wrongly ---- */
 
-static void mask_node(struct load *l, const struct config_node *node)
+static void mask_node(struct config_load *l, const struct config_node *node)
 {
     config_report_mask(&l->report, node->place, node->end_line, node->end_column);
 }
@@ -88,40 +76,44 @@ static bool smells_of_secret(const char *name)
     return strcasestr(name, "passw") || strcasestr(name, "secret") || strcasestr(name, "token");
 }
 
-static void unknown_key(struct load *l, const char *section, const struct config_node *node)
+static void unknown_key(struct config_load *l, const char *section, const struct config_node *node)
 {
     char quoted[CONFIG_QUOTE], hint[CONFIG_MAX_KEY] = "";
     const char *name = node->name->text;
     if (!config_report_full(&l->report))
         hint_key(section, name, hint, sizeof hint);
     config_report_add(&l->report, node->name->place, "unknown-key", hint, "unknown key \"%s\" %s%s",
-                      config_report_quote(quoted, name, node->name->len), *section ? "in " : "at the top",
-                      section);
+                      config_report_quote(quoted, name, node->name->len),
+                      *section ? "in " : "at the top", section);
     if (smells_of_secret(name))
         mask_node(l, node);
 }
 
 static const char *kind_name(const struct config_node *node)
 {
-    return node->kind == CONFIG_MAPPING ? "a mapping" : node->kind == CONFIG_LIST ? "a list" : "a single value";
+    return node->kind == CONFIG_MAPPING ? "a mapping"
+           : node->kind == CONFIG_LIST  ? "a list"
+                                        : "a single value";
 }
 
-static void wrong_kind(struct load *l, const struct config_node *node, const char *key, const char *due)
+static void wrong_kind(struct config_load *l, const struct config_node *node, const char *key,
+                       const char *due)
 {
     if (node->kind != CONFIG_BAD)
-        config_report_add(&l->report, node->place, "wrong-type", NULL, "%s must be %s, not %s", key, due,
-                          kind_name(node));
+        config_report_add(&l->report, node->place, "wrong-type", NULL, "%s must be %s, not %s", key,
+                          due, kind_name(node));
 }
 
 /* ---- values ---- */
 
-static void set_origin(struct load *l, int row, int order, struct config_place place)
+static void set_origin(struct config_load *l, int row, int order, struct config_place place)
 {
-    l->origins[row] = (struct origin){order, place};
+    l->origins[row] = (struct config_origin){order, place};
 }
 
 /* text as it was written. */
-static void store(struct load *l, int index, const char *text, size_t len, int order, struct config_place place)
+static void store(struct config_load *l, int index, const char *text, size_t len, int order,
+                  struct config_place place)
 {
     struct config_problem why;
     char *expanded;
@@ -135,7 +127,8 @@ static void store(struct load *l, int index, const char *text, size_t len, int o
     free(expanded);
 }
 
-static void literal_secret(struct load *l, const char *key, struct config_place place, int end_line, int end_column)
+static void literal_secret(struct config_load *l, const char *key, struct config_place place,
+                           int end_line, int end_column)
 {
     config_report_add(&l->report, place, "literal-secret", "write ${VARIABLE} or {file: PATH}",
                       "%s must not hold a password in clear", key);
@@ -153,25 +146,26 @@ static bool is_literal_secret(const struct config_row *row, const char *text)
     return !memmem(text + from, to - from, "${", 2);
 }
 
-static void take_scalar(struct load *l, int index, const struct config_node *node)
+static void take_scalar(struct config_load *l, int index, const struct config_node *node)
 {
     const struct config_row *row = config_table_row(index);
     if (config_yaml_is_null(node))
-        config_report_add(&l->report, node->name->place, "no-value", "leave the key out for its default",
-                          "%s has no value", row->key);
+        config_report_add(&l->report, node->name->place, "no-value",
+                          "leave the key out for its default", "%s has no value", row->key);
     else if (is_literal_secret(row, node->text))
         literal_secret(l, row->key, node->place, node->end_line, node->end_column);
     else
-        store(l, index, node->text, node->len, FROM_FILE, node->place);
+        store(l, index, node->text, node->len, CONFIG_FROM_FILE, node->place);
 }
 
 /* {file: PATH}; NULL when it is not that or cannot be read, which was reported. The caller's. */
-static char *secret_of_file(struct load *l, const struct config_node *node, const char *key)
+static char *secret_of_file(struct config_load *l, const struct config_node *node, const char *key)
 {
     const struct config_node *path = node->first;
     if (!path || path->next || path->kind != CONFIG_SCALAR || path->name->kind != CONFIG_SCALAR ||
         strcmp(path->name->text, "file") != 0) {
-        config_report_add(&l->report, node->place, "wrong-type", NULL, "%s must be a value or {file: PATH}", key);
+        config_report_add(&l->report, node->place, "wrong-type", NULL,
+                          "%s must be a value or {file: PATH}", key);
         return NULL;
     }
     struct config_problem why;
@@ -182,16 +176,17 @@ static char *secret_of_file(struct load *l, const struct config_node *node, cons
         return NULL;
     }
     if (config_text_secret(name, &content, &err) != ZL_OK)
-        config_report_add(&l->report, path->place, "unreadable-file", NULL, "%s: %s", key, err.text);
+        config_report_add(&l->report, path->place, "unreadable-file", NULL, "%s: %s", key,
+                          err.text);
     free(name);
     return content;
 }
 
-static void take_secret_mapping(struct load *l, int index, const struct config_node *node)
+static void take_secret_mapping(struct config_load *l, int index, const struct config_node *node)
 {
     struct config_problem why;
     char *content = secret_of_file(l, node, config_table_row(index)->key);
-    set_origin(l, index, FROM_FILE, node->place);
+    set_origin(l, index, CONFIG_FROM_FILE, node->place);
     if (content && !config_value_store(config_table_row(index), content, l->config, &why))
         report_problem(l, node->place, &why);
     free(content);
@@ -199,14 +194,16 @@ static void take_secret_mapping(struct load *l, int index, const struct config_n
 
 /* ---- source.kafka ---- */
 
-static bool property_name_ok(struct load *l, const char *name, struct config_place place)
+static bool property_name_ok(struct config_load *l, const char *name, struct config_place place)
 {
     const char *why = config_table_forbidden(name);
     char quoted[CONFIG_QUOTE];
     config_report_quote(quoted, name, strlen(name));
     if (why)
-        config_report_add(&l->report, place, "forbidden-property", NULL, "%s may not be set: %s", quoted, why);
-    else if (!*name || strlen(name) > 100 || strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789._") != strlen(name))
+        config_report_add(&l->report, place, "forbidden-property", NULL, "%s may not be set: %s",
+                          quoted, why);
+    else if (!*name || strlen(name) > 100 ||
+             strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789._") != strlen(name))
         config_report_add(&l->report, place, "unknown-key", NULL,
                           "\"%s\" is not the name of a librdkafka property", quoted);
     else
@@ -215,7 +212,8 @@ static bool property_name_ok(struct load *l, const char *name, struct config_pla
 }
 
 /* Takes value over. A later one of the same name replaces. */
-static void put_property(struct load *l, const char *name, char *value, struct config_place place)
+static void put_property(struct config_load *l, const char *name, char *value,
+                         struct config_place place)
 {
     struct config *c = l->config;
     for (int i = 0; i < c->source.n_kafka; i++) {
@@ -226,15 +224,15 @@ static void put_property(struct load *l, const char *name, char *value, struct c
         }
     }
     if (c->source.n_kafka == CONFIG_MAX_PROPERTIES) {
-        config_report_add(&l->report, place, "too-large", NULL, "more than %d properties in source.kafka",
-                          CONFIG_MAX_PROPERTIES);
+        config_report_add(&l->report, place, "too-large", NULL,
+                          "more than %d properties in source.kafka", CONFIG_MAX_PROPERTIES);
         free(value);
         return;
     }
     c->source.kafka[c->source.n_kafka++] = (struct config_property){xstrdup(name), value};
 }
 
-static void put_property_text(struct load *l, const char *name, const char *text, size_t len,
+static void put_property_text(struct config_load *l, const char *name, const char *text, size_t len,
                               struct config_place place)
 {
     struct config_problem why;
@@ -245,7 +243,7 @@ static void put_property_text(struct load *l, const char *name, const char *text
         report_problem(l, place, &why);
 }
 
-static void take_property(struct load *l, const struct config_node *node)
+static void take_property(struct config_load *l, const struct config_node *node)
 {
     char key[CONFIG_MAX_KEY];
     const char *name = node->name->text;
@@ -267,7 +265,7 @@ static void take_property(struct load *l, const struct config_node *node)
     }
 }
 
-static void take_map(struct load *l, int index, const struct config_node *node)
+static void take_map(struct config_load *l, int index, const struct config_node *node)
 {
     if (node->kind == CONFIG_SCALAR && config_yaml_is_null(node))
         return;
@@ -282,7 +280,7 @@ static void take_map(struct load *l, int index, const struct config_node *node)
 
 /* ---- the file ---- */
 
-static void take_value(struct load *l, int index, const struct config_node *node)
+static void take_value(struct config_load *l, int index, const struct config_node *node)
 {
     const struct config_row *row = config_table_row(index);
     if (row->type == CONFIG_MAP)
@@ -295,7 +293,8 @@ static void take_value(struct load *l, int index, const struct config_node *node
         wrong_kind(l, node, row->key, "a single value");
 }
 
-static void take_section(struct load *l, const char *section, const struct config_node *mapping)
+static void take_section(struct config_load *l, const char *section,
+                         const struct config_node *mapping)
 {
     for (struct config_node *n = mapping->first; n; n = n->next) {
         if (n->name->kind != CONFIG_SCALAR)
@@ -316,15 +315,16 @@ static void take_section(struct load *l, const char *section, const struct confi
     }
 }
 
-static void take_file(struct load *l, const char *text, size_t len)
+static void take_file(struct config_load *l, const char *text, size_t len)
 {
     char *copy = xcalloc(len + 1, 1); /* without tabs */
     struct arena arena;
     arena_init(&arena);
     if (len)
         memcpy(copy, text, len);
-    struct config_node *root =
-        config_text_check(copy, len, &l->report) ? config_yaml_parse(copy, len, &arena, &l->report) : NULL;
+    struct config_node *root = config_text_check(copy, len, &l->report)
+                                   ? config_yaml_parse(copy, len, &arena, &l->report)
+                                   : NULL;
     if (root && root->kind == CONFIG_MAPPING)
         take_section(l, "", root);
     else if (root && !config_yaml_is_null(root))
@@ -335,9 +335,11 @@ static void take_file(struct load *l, const char *text, size_t len)
 
 /* ---- --set ---- */
 
-static void set_property(struct load *l, const char *name, const char *value, int order, struct config_place value_place)
+static void set_property(struct config_load *l, const char *name, const char *value, int order,
+                         struct config_place value_place)
 {
-    struct config_place name_place = {.set = order - FROM_SET, .column = (int)strlen("source.kafka."),
+    struct config_place name_place = {.set = order - CONFIG_FROM_SET,
+                                      .column = (int)strlen("source.kafka."),
                                       .width = (int)strlen(name)};
     if (!property_name_ok(l, name, name_place))
         return;
@@ -347,7 +349,7 @@ static void set_property(struct load *l, const char *name, const char *value, in
         put_property_text(l, name, value, strlen(value), value_place);
 }
 
-static void set_unknown(struct load *l, const char *key, struct config_place place)
+static void set_unknown(struct config_load *l, const char *key, struct config_place place)
 {
     const char *keys[128];
     int n = 0;
@@ -359,12 +361,14 @@ static void set_unknown(struct load *l, const char *key, struct config_place pla
         snprintf(hint, sizeof hint, "did you mean \"%s\"?", keys[near]);
     config_report_quote(quoted, key, strlen(key));
     if (config_table_section(key))
-        config_report_add(&l->report, place, "wrong-type", NULL, "%s is a section: set one of its keys", quoted);
+        config_report_add(&l->report, place, "wrong-type", NULL,
+                          "%s is a section: set one of its keys", quoted);
     else
         config_report_add(&l->report, place, "unknown-key", hint, "unknown key \"%s\"", quoted);
 }
 
-static void take_set_value(struct load *l, const char *key, const char *value, int order, struct config_place at)
+static void take_set_value(struct config_load *l, const char *key, const char *value, int order,
+                           struct config_place at)
 {
     static const char map[] = "source.kafka.";
     int index = config_table_find(key);
@@ -374,7 +378,8 @@ static void take_set_value(struct load *l, const char *key, const char *value, i
     else if (index < 0)
         set_unknown(l, key, at);
     else if (config_table_row(index)->type == CONFIG_MAP)
-        config_report_add(&l->report, at, "wrong-type", NULL, "%s is a mapping: set %s.NAME", key, key);
+        config_report_add(&l->report, at, "wrong-type", NULL, "%s is a mapping: set %s.NAME", key,
+                          key);
     else if (is_literal_secret(config_table_row(index), value))
         literal_secret(l, key, value_place, 0, 0);
     else
@@ -382,7 +387,7 @@ static void take_set_value(struct load *l, const char *key, const char *value, i
 }
 
 /* number: from 1. */
-static void take_set(struct load *l, const char *text, int number)
+static void take_set(struct config_load *l, const char *text, int number)
 {
     const char *equals = strchr(text, '=');
     struct config_place at = {.set = number, .width = equals ? (int)(equals - text) : 0};
@@ -392,160 +397,67 @@ static void take_set(struct load *l, const char *text, int number)
     }
     char *key = xstrdup(text);
     key[equals - text] = 0;
-    take_set_value(l, key, equals + 1, FROM_SET + number, at);
+    take_set_value(l, key, equals + 1, CONFIG_FROM_SET + number, at);
     if (smells_of_secret(key) && config_table_find(key) < 0)
-        config_report_mask(&l->report, (struct config_place){.set = number, .column = at.width + 1}, 0, 0);
+        config_report_mask(&l->report, (struct config_place){.set = number, .column = at.width + 1},
+                           0, 0);
     free(key);
-}
-
-/* ---- rules between keys ---- */
-
-static const struct origin *origin_of(const struct load *l, const char *key)
-{
-    int index = config_table_find(key);
-    ASSERT(index >= 0);
-    return &l->origins[index];
-}
-
-static void rule(struct load *l, const char *key, const char *id, const char *words)
-{
-    config_report_add(&l->report, origin_of(l, key)->place, id, NULL, "%s", words);
-}
-
-static void replace(char **text, const char *with)
-{
-    free(*text);
-    *text = xstrdup(with);
-}
-
-static void settle_kind(struct load *l)
-{
-    struct config *c = l->config;
-    if (*c->source.file && origin_of(l, "source.file")->order > origin_of(l, "source.kind")->order)
-        c->source.kind = 1;
-    bool file = c->source.kind == 1;
-    if (file && origin_of(l, "checkpoint.path")->order == FROM_DEFAULT)
-        replace(&c->checkpoint.path, "");
-    if (file && origin_of(l, "monitor.listen")->order == FROM_DEFAULT)
-        replace(&c->monitor.listen, "");
-    if (strcmp(c->checkpoint.path, "off") == 0)
-        replace(&c->checkpoint.path, "");
-    if (strcmp(c->monitor.listen, "off") == 0)
-        replace(&c->monitor.listen, "");
-    if (file && !*c->source.file)
-        rule(l, "source.kind", "missing-key", "source.kind is file, but source.file names none");
-}
-
-static void check_topics(struct load *l)
-{
-    const struct config *c = l->config;
-    if (!*c->source.topics.events)
-        rule(l, "source.topics.events", "empty", "source.topics.events must not be empty");
-    if (!*c->dead_letters.topic && !*c->dead_letters.file)
-        rule(l, "dead_letters.topic", "missing-key", "bad input has nowhere to go: name a topic or a file");
-    static const char *const keys[] = {"source.topics.events", "source.topics.items", "source.topics.controls",
-                                       "dead_letters.topic"};
-    const char *names[] = {c->source.topics.events, c->source.topics.items, c->source.topics.controls,
-                           c->dead_letters.topic};
-    for (int i = 1; i < 4; i++) {
-        for (int j = 0; j < i; j++) {
-            if (!*names[i] || strcmp(names[i], names[j]) != 0)
-                continue;
-            char words[256];
-            snprintf(words, sizeof words, "%s and %s are the same topic", keys[j], keys[i]);
-            rule(l, keys[i], "conflict", words);
-        }
-    }
-}
-
-static bool is_address(const char *listen)
-{
-    const char *colon = strrchr(listen, ':');
-    int64_t port;
-    return colon && colon != listen && config_value_integer(colon + 1, &port) && port >= 0 && port <= 65535;
-}
-
-static void read_password_file(struct load *l)
-{
-    struct config *c = l->config;
-    struct zl_error err;
-    char *content;
-    if (!*c->sink.password_file)
-        return;
-    if (*c->sink.password)
-        rule(l, "sink.password_file", "conflict", "sink.password and sink.password_file are both set");
-    else if (config_text_secret(c->sink.password_file, &content, &err) != ZL_OK)
-        rule(l, "sink.password_file", "unreadable-file", err.text);
-    else {
-        free(c->sink.password);
-        c->sink.password = content;
-    }
-}
-
-static void check_rules(struct load *l)
-{
-    struct config *c = l->config;
-    settle_kind(l);
-    if (c->source.kind == 0)
-        check_topics(l);
-    if (c->guard.skew > c->guard.future)
-        rule(l, "guard.skew", "conflict", "guard.skew is larger than guard.future");
-    if (*c->monitor.listen && !is_address(c->monitor.listen))
-        rule(l, "monitor.listen", "wrong-value", "monitor.listen must be host:port, or off");
-    read_password_file(l);
 }
 
 /* ---- the doors ---- */
 
-static void take_defaults(struct load *l)
+static void take_defaults(struct config_load *l)
 {
     struct config_place top = {0};
     for (int i = 0; i < config_table_count(); i++) {
         const struct config_row *row = config_table_row(i);
-        if (row->type == CONFIG_STRING || row->type == CONFIG_SECRET) /* so that no string is ever NULL */
-            replace((char **)((char *)l->config + row->offset), "");
+        if (row->type == CONFIG_STRING ||
+            row->type == CONFIG_SECRET) /* so that no string is ever NULL */
+            config_rules_replace((char **)((char *)l->config + row->offset), "");
         if (row->type != CONFIG_MAP)
-            store(l, i, row->def, strlen(row->def), FROM_DEFAULT, top);
+            store(l, i, row->def, strlen(row->def), CONFIG_FROM_DEFAULT, top);
     }
 }
 
 /* A default whose variable holds nonsense matters only where the default is used. */
-static void retry_defaults(struct load *l)
+static void retry_defaults(struct config_load *l)
 {
     struct config_place top = {0};
     for (int i = 0; i < config_table_count(); i++) {
         const struct config_row *row = config_table_row(i);
-        if (row->type != CONFIG_MAP && strchr(row->def, '$') && l->origins[i].order == FROM_DEFAULT)
-            store(l, i, row->def, strlen(row->def), FROM_DEFAULT, top);
+        if (row->type != CONFIG_MAP && strchr(row->def, '$') &&
+            l->origins[i].order == CONFIG_FROM_DEFAULT)
+            store(l, i, row->def, strlen(row->def), CONFIG_FROM_DEFAULT, top);
     }
 }
 
-enum zl_status config_parse(const char *name, const char *text, size_t len, const char *const *set, int n_set,
-                            struct config *out, FILE *words)
+enum zl_status config_parse(const char *name, const char *text, size_t len, const char *const *set,
+                            int n_set, struct config *out, FILE *words)
 {
     static const char bom[] = "\xEF\xBB\xBF";
     if (len >= 3 && memcmp(text, bom, 3) == 0) {
         text += 3;
         len -= 3;
     }
-    struct load l = {.config = out};
+    struct config_load l = {.config = out};
     *out = (struct config){0};
     out->file_name = xstrdup(name);
     l.origins = xcalloc((size_t)config_table_count(), sizeof l.origins[0]);
     config_report_init(&l.report, name, "", 0, NULL, 0);
     take_defaults(&l);
-    config_report_release(&l.report); /* said again, with its place, when the default is really used */
+    config_report_release(
+        &l.report); /* said again, with its place, when the default is really used */
     bool too_large = len > CONFIG_MAX_BYTES;
     config_report_init(&l.report, name, text, too_large ? 0 : len, set, n_set);
     if (too_large)
-        config_report_add(&l.report, (struct config_place){0}, "too-large", NULL, "the file has more than %d bytes",
-                          CONFIG_MAX_BYTES);
+        config_report_add(&l.report, (struct config_place){0}, "too-large", NULL,
+                          "the file has more than %d bytes", CONFIG_MAX_BYTES);
     else
         take_file(&l, text, len);
     for (int i = 0; i < n_set; i++)
         take_set(&l, set[i], i + 1);
     retry_defaults(&l);
-    check_rules(&l);
+    config_rules_check(&l);
     config_report_print(&l.report, words);
     enum zl_status st = l.report.total ? ZL_ECONFIG : ZL_OK;
     config_report_release(&l.report);
@@ -553,7 +465,8 @@ enum zl_status config_parse(const char *name, const char *text, size_t len, cons
     return st;
 }
 
-enum zl_status config_load(const char *path, const char *const *set, int n_set, struct config *out, FILE *words)
+enum zl_status config_load(const char *path, const char *const *set, int n_set, struct config *out,
+                           FILE *words)
 {
     char *text;
     size_t len;

@@ -95,16 +95,16 @@ struct config {
 /* Reads path, applies n_set "key=value" overrides, resolves ${VAR} from the environment, reads secrets' files, checks ranges and rules
  * between keys. All findings are printed on words (stderr); ZL_ECONFIG when there was any error, ZL_ENOENT when path cannot be
  * read. *out is the caller's for config_release(), also after failure. */
-MUST_CHECK enum zl_status config_load(const char *path, const char *const *set, int n_set, struct config *out,
-                                      FILE *words);
+MUST_CHECK enum zl_status config_load(const char *path, const char *const *set, int n_set,
+                                      struct config *out, FILE *words);
 void config_release(struct config *c);
 
 /* What makes a checkpoint another pipeline's: a hash of the keys that shape state (k, history, features, window, seed ...). */
 uint64_t config_fingerprint(const struct config *c);
 
-void config_print_schema(FILE *out);   /* JSON Schema, draft 2020-12 */
-void config_print_reference(FILE *out);/* Markdown of docs/reference/config.md */
-void config_print_help(FILE *out);     /* one line a key, for --help */
+void config_print_schema(FILE *out);                  /* JSON Schema, draft 2020-12 */
+void config_print_reference(FILE *out);               /* Markdown of docs/reference/config.md */
+void config_print_help(FILE *out);                    /* one line a key, for --help */
 void config_print(const struct config *c, FILE *out); /* canonical YAML, secrets masked */
 
 #endif

@@ -38,7 +38,10 @@ int config_nearest_distance(const char *a, const char *b, int limit)
 int config_nearest(const char *word, const char *const *words, int n)
 {
     size_t len = strlen(word);
-    int best = -1, best_distance = len < 3 ? 2 : 2 + (int)len / 4; /* below this: one slip in short words, more in long ones */
+    int best = -1,
+        best_distance =
+            len < 3 ? 2
+                    : 2 + (int)len / 4; /* below this: one slip in short words, more in long ones */
     for (int i = 0; i < n; i++) {
         int distance = config_nearest_distance(word, words[i], best_distance);
         if (distance < best_distance && (size_t)distance < len) {

@@ -10,7 +10,7 @@
 
 static const char *type_name(const struct config_row *row)
 {
-    static const char *const names[] = {"on or off", "whole number", "size", "time",   "number",
+    static const char *const names[] = {"on or off", "whole number", "size",   "time",   "number",
                                         "one of",    "text",         "secret", "mapping"};
     return names[row->type];
 }
@@ -83,7 +83,8 @@ static void schema_choices(const struct config_row *row, FILE *out)
 
 static void schema_number(const struct config_row *row, const char *type, FILE *out)
 {
-    fprintf(out, "{\"type\": \"%s\", \"minimum\": %.15g, \"maximum\": %.15g", type, row->min, row->max);
+    fprintf(out, "{\"type\": \"%s\", \"minimum\": %.15g, \"maximum\": %.15g", type, row->min,
+            row->max);
     if (row->step)
         fprintf(out, ", \"multipleOf\": %d", row->step);
     fputc('}', out);
@@ -95,31 +96,26 @@ static void schema_alternatives(const struct config_row *row, FILE *out)
     case CONFIG_BOOL:
         fputs("{\"type\": \"boolean\"}, {\"enum\": [\"on\", \"off\", \"yes\", \"no\"]}", out);
         break;
-    case CONFIG_INT:
-        schema_number(row, "integer", out);
-        break;
-    case CONFIG_DOUBLE:
-        schema_number(row, "number", out);
-        break;
+    case CONFIG_INT: schema_number(row, "integer", out); break;
+    case CONFIG_DOUBLE: schema_number(row, "number", out); break;
     case CONFIG_SIZE:
         schema_number(row, "integer", out);
         fputs(", {\"type\": \"string\", \"pattern\": \"^[0-9]+([Bb]|[KkMmGgTt][Ii][Bb])$\"}", out);
         break;
     case CONFIG_DURATION:
-        fputs("{\"const\": 0}, {\"type\": \"string\", \"pattern\": \"^[0-9]+([Mm][Ss]|[SsMmHhDd])$\"}", out);
+        fputs("{\"const\": 0}, {\"type\": \"string\", \"pattern\": "
+              "\"^[0-9]+([Mm][Ss]|[SsMmHhDd])$\"}",
+              out);
         break;
-    case CONFIG_ENUM:
-        schema_choices(row, out);
-        break;
+    case CONFIG_ENUM: schema_choices(row, out); break;
     case CONFIG_STRING:
-        fprintf(out, "{\"type\": \"string\", \"minLength\": %.0f, \"maxLength\": %.0f}, {\"type\": [\"number\", \"boolean\"]}",
+        fprintf(out,
+                "{\"type\": \"string\", \"minLength\": %.0f, \"maxLength\": %.0f}, {\"type\": "
+                "[\"number\", \"boolean\"]}",
                 row->min, row->max);
         break;
-    case CONFIG_SECRET:
-        fputs("{\"const\": \"\"}, {\"$ref\": \"#/$defs/file\"}", out);
-        break;
-    case CONFIG_MAP:
-        break;
+    case CONFIG_SECRET: fputs("{\"const\": \"\"}, {\"$ref\": \"#/$defs/file\"}", out); break;
+    case CONFIG_MAP: break;
     }
 }
 
@@ -128,7 +124,8 @@ static void schema_value(const struct config_row *row, FILE *out)
     fputs("{\"description\": ", out);
     print_quoted(row->help, false, out);
     if (row->type == CONFIG_MAP) {
-        fputs(", \"type\": [\"object\", \"null\"], \"additionalProperties\": {\"anyOf\": [{\"type\": [\"string\", \"number\", "
+        fputs(", \"type\": [\"object\", \"null\"], \"additionalProperties\": {\"anyOf\": "
+              "[{\"type\": [\"string\", \"number\", "
               "\"boolean\"]}, {\"$ref\": \"#/$defs/file\"}]}}",
               out);
         return;
@@ -151,7 +148,8 @@ static void schema_open(const char *key, int from, int to, FILE *out)
     char name[CONFIG_QUOTE];
     for (int depth = from; depth < to; depth++)
         fprintf(out,
-                "%*s\"%s\": {\"type\": [\"object\", \"null\"], \"additionalProperties\": false, \"properties\": {\n",
+                "%*s\"%s\": {\"type\": [\"object\", \"null\"], \"additionalProperties\": false, "
+                "\"properties\": {\n",
                 2 * depth + 2, "", part(key, depth, name));
 }
 
@@ -159,7 +157,8 @@ void config_print_schema(FILE *out)
 {
     fputs("{\"$schema\": \"https://json-schema.org/draft/2020-12/schema\",\n"
           " \"title\": \"A zhiliu pipeline\",\n"
-          " \"$defs\": {\"file\": {\"type\": \"object\", \"properties\": {\"file\": {\"type\": \"string\"}}, "
+          " \"$defs\": {\"file\": {\"type\": \"object\", \"properties\": {\"file\": {\"type\": "
+          "\"string\"}}, "
           "\"required\": [\"file\"], \"additionalProperties\": false}},\n"
           " \"type\": [\"object\", \"null\"], \"additionalProperties\": false, \"properties\": {\n",
           out);
@@ -207,16 +206,22 @@ static const char reference_head[] =
     "\n"
     "Made by `zhiliu check --reference`; do not edit.\n"
     "\n"
-    "A pipeline is YAML, nested as the rooms are: the key `rank.n` is written `rank: {n: 50}`. Every key has a\n"
-    "default; an empty file is a pipeline. On the command line `--set rank.n=20` overrides the file; the last one wins.\n"
+    "A pipeline is YAML, nested as the rooms are: the key `rank.n` is written `rank: {n: 50}`. "
+    "Every key has a\n"
+    "default; an empty file is a pipeline. On the command line `--set rank.n=20` overrides the "
+    "file; the last one wins.\n"
     "\n"
-    "- **Sizes** are whole numbers with `B KiB MiB GiB TiB` (bytes without one). **Times** are whole numbers with\n"
+    "- **Sizes** are whole numbers with `B KiB MiB GiB TiB` (bytes without one). **Times** are "
+    "whole numbers with\n"
     "  `ms s m h d`.\n"
-    "- **Environment**: `${NAME}` (an error when it is not set), `${NAME:-default}` and `${NAME:?message}` (also when it is\n"
+    "- **Environment**: `${NAME}` (an error when it is not set), `${NAME:-default}` and "
+    "`${NAME:?message}` (also when it is\n"
     "  empty), `$$` for a dollar; in values, after YAML was read.\n"
-    "- **Secrets** (`sink.password`, a password in `sink.url`, `sasl.password` and the like in `source.kafka`) are\n"
+    "- **Secrets** (`sink.password`, a password in `sink.url`, `sasl.password` and the like in "
+    "`source.kafka`) are\n"
     "  `${NAME}` or `{file: PATH}`, never written out.\n"
-    "- Unknown and duplicate keys, tabs, anchors, aliases, tags and second documents are errors. All errors are shown at once,\n"
+    "- Unknown and duplicate keys, tabs, anchors, aliases, tags and second documents are errors. "
+    "All errors are shown at once,\n"
     "  with their place; the exit code is 78.\n"
     "- † shapes the state: with another value an old checkpoint is refused.\n";
 
@@ -229,8 +234,9 @@ void config_print_reference(FILE *out)
         part(row->key, 0, section);
         if (strcmp(section, last) != 0) {
             const char *help = config_table_section_help(section);
-            fprintf(out, "\n## %s\n\n%s\n\n| key | type and range | default | |\n|---|---|---|---|\n", section,
-                    help ? help : "");
+            fprintf(out,
+                    "\n## %s\n\n%s\n\n| key | type and range | default | |\n|---|---|---|---|\n",
+                    section, help ? help : "");
             memcpy(last, section, sizeof last);
         }
         reference_row(row, out);

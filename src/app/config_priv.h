@@ -27,14 +27,16 @@ enum config_type {
     CONFIG_SIZE,     /* int64_t bytes: 64MiB */
     CONFIG_DURATION, /* int64_t ms: 5ms 24h 7d */
     CONFIG_DOUBLE,
-    CONFIG_ENUM,     /* int: index in choices */
-    CONFIG_STRING,   /* char *; min, max: its length in bytes */
-    CONFIG_SECRET,   /* char *; never a literal, never printed */
-    CONFIG_MAP       /* source.kafka: free names, scalar values */
+    CONFIG_ENUM,   /* int: index in choices */
+    CONFIG_STRING, /* char *; min, max: its length in bytes */
+    CONFIG_SECRET, /* char *; never a literal, never printed */
+    CONFIG_MAP     /* source.kafka: free names, scalar values */
 };
 
-enum { CONFIG_SHAPES = 1, /* shapes state: part of the fingerprint */
-       CONFIG_URL = 2 };  /* may hold a password: literal ones are refused, all are masked */
+enum {
+    CONFIG_SHAPES = 1, /* shapes state: part of the fingerprint */
+    CONFIG_URL = 2
+}; /* may hold a password: literal ones are refused, all are masked */
 
 struct config_row {
     const char *key; /* dotted; rows of one section stand together */
@@ -50,8 +52,8 @@ struct config_row {
 
 int config_table_count(void);
 const struct config_row *config_table_row(int i);
-int config_table_find(const char *key);            /* -1: no such key */
-bool config_table_section(const char *key);        /* "source", "source.topics" */
+int config_table_find(const char *key);                     /* -1: no such key */
+bool config_table_section(const char *key);                 /* "source", "source.topics" */
 const char *config_table_section_help(const char *section); /* NULL: none */
 /* Why a librdkafka property may not be set here, NULL: it may. */
 const char *config_table_forbidden(const char *property);
@@ -80,14 +82,15 @@ void config_report_init(struct config_report *r, const char *file, const char *t
                         const char *const *set, int n_set);
 void config_report_release(struct config_report *r);
 /* id: static. hint (may be NULL) is copied; it goes behind the caret. */
-void config_report_add(struct config_report *r, struct config_place place, const char *id, const char *hint,
-                       const char *fmt, ...) PRINTF_LIKE(5, 6);
+void config_report_add(struct config_report *r, struct config_place place, const char *id,
+                       const char *hint, const char *fmt, ...) PRINTF_LIKE(5, 6);
 /* Was an error of this id found on that line (from 0) of the file? */
 bool config_report_has(const struct config_report *r, int line, const char *id);
 /* More words would not be kept: spare the search for a hint. */
 bool config_report_full(const struct config_report *r);
 /* Stars out what stands from one place to before another, in all excerpts. */
-void config_report_mask(struct config_report *r, struct config_place from, int to_line, int to_column);
+void config_report_mask(struct config_report *r, struct config_place from, int to_line,
+                        int to_column);
 /* Sorted by place, each with its line and caret, and the sum at the end. */
 void config_report_print(struct config_report *r, FILE *words);
 
@@ -99,14 +102,20 @@ const char *config_report_quote(char buf[CONFIG_QUOTE], const char *text, size_t
 /* One UTF-8 character; its length, 0 when the bytes are not UTF-8. */
 int config_text_char(const char *at, const char *end, uint32_t *code);
 /* The whole file, at most CONFIG_MAX_BYTES + 1 bytes; *text is the caller's, to free(). */
-MUST_CHECK enum zl_status config_text_read(const char *path, char **text, size_t *len, struct zl_error *err);
+MUST_CHECK enum zl_status config_text_read(const char *path, char **text, size_t *len,
+                                           struct zl_error *err);
 /* Finds what no YAML may hold; turns tabs into spaces (and reports them). false: not worth parsing. */
 bool config_text_check(char *text, size_t len, struct config_report *r);
 /* A secret's file without its last newline; the caller's. */
 MUST_CHECK enum zl_status config_text_secret(const char *path, char **out, struct zl_error *err);
 
 /* ---- tree ---- */
-enum config_node_kind { CONFIG_SCALAR, CONFIG_MAPPING, CONFIG_LIST, CONFIG_BAD /* reported already */ };
+enum config_node_kind {
+    CONFIG_SCALAR,
+    CONFIG_MAPPING,
+    CONFIG_LIST,
+    CONFIG_BAD /* reported already */
+};
 
 struct config_node {
     enum config_node_kind kind;
@@ -120,7 +129,8 @@ struct config_node {
 };
 
 /* NULL: nothing there (an empty file), or so broken that it was given up; what was wrong is in the report. */
-struct config_node *config_yaml_parse(const char *text, size_t len, struct arena *arena, struct config_report *r);
+struct config_node *config_yaml_parse(const char *text, size_t len, struct arena *arena,
+                                      struct config_report *r);
 /* A plain empty, ~ or null. */
 bool config_yaml_is_null(const struct config_node *node);
 
@@ -137,14 +147,38 @@ bool config_value_size(const char *text, int64_t *bytes);
 bool config_value_integer(const char *text, int64_t *out);
 bool config_value_number(const char *text, double *out); /* finite */
 /* Parses text as the row says and stores it in c. */
-bool config_value_store(const struct config_row *row, const char *text, struct config *c, struct config_problem *why);
+bool config_value_store(const struct config_row *row, const char *text, struct config *c,
+                        struct config_problem *why);
 /* A literal password where none may stand (text as written, before expansion). */
 bool config_value_is_literal(const char *text);
 bool config_value_url_password(const char *text, size_t *from, size_t *to);
 /* As the file would say it (no quotes, secrets as they are). Returns buf. */
 #define CONFIG_FORMAT 64
-const char *config_value_format(const struct config_row *row, const struct config *c, char buf[CONFIG_FORMAT]);
+const char *config_value_format(const struct config_row *row, const struct config *c,
+                                char buf[CONFIG_FORMAT]);
 void config_value_range(const struct config_row *row, char *buf, size_t len); /* "1..1000" */
+
+/* ---- a load on its way ---- */
+enum {
+    CONFIG_FROM_DEFAULT,
+    CONFIG_FROM_FILE,
+    CONFIG_FROM_SET /* + the number of the --set: later ones are greater */
+};
+
+struct config_origin {
+    int order;
+    struct config_place place;
+};
+
+struct config_load {
+    struct config *config;
+    struct config_report report;
+    struct config_origin *origins; /* a row */
+};
+
+/* Rules between keys, after all layers. */
+void config_rules_check(struct config_load *l);
+void config_rules_replace(char **text, const char *with);
 
 /* ---- nearest word ---- */
 /* Edits (insert, delete, replace, swap) from a to b; at least limit when it would be more. */
@@ -153,7 +187,8 @@ int config_nearest_distance(const char *a, const char *b, int limit);
 int config_nearest(const char *word, const char *const *words, int n);
 
 /* The text as config_load would take it from the file `name`. */
-MUST_CHECK enum zl_status config_parse(const char *name, const char *text, size_t len, const char *const *set, int n_set,
-                                       struct config *out, FILE *words);
+MUST_CHECK enum zl_status config_parse(const char *name, const char *text, size_t len,
+                                       const char *const *set, int n_set, struct config *out,
+                                       FILE *words);
 
 #endif

@@ -54,13 +54,14 @@ bool config_report_full(const struct config_report *r)
 bool config_report_has(const struct config_report *r, int line, const char *id)
 {
     for (int i = 0; i < r->n; i++)
-        if (!r->findings[i].place.set && r->findings[i].place.line == line && strcmp(r->findings[i].id, id) == 0)
+        if (!r->findings[i].place.set && r->findings[i].place.line == line &&
+            strcmp(r->findings[i].id, id) == 0)
             return true;
     return false;
 }
 
-void config_report_add(struct config_report *r, struct config_place place, const char *id, const char *hint,
-                       const char *fmt, ...)
+void config_report_add(struct config_report *r, struct config_place place, const char *id,
+                       const char *hint, const char *fmt, ...)
 {
     r->total++;
     if (config_report_full(r))
@@ -151,7 +152,8 @@ static void star_out(char *text, size_t from, size_t to)
             text[i] = '*';
 }
 
-void config_report_mask(struct config_report *r, struct config_place from, int to_line, int to_column)
+void config_report_mask(struct config_report *r, struct config_place from, int to_line,
+                        int to_column)
 {
     if (from.set) {
         char *text = r->set[from.set - 1];
@@ -181,7 +183,8 @@ static int columns_of(uint32_t code)
 {
     return (code >= 0x1100 && code < 0x1160) || (code >= 0x2E80 && code < 0xD7B0) ||
                    (code >= 0xF900 && code < 0xFB00) || (code >= 0xFE30 && code < 0xFE70) ||
-                   (code >= 0xFF00 && code < 0xFF61) || (code >= 0x1F300 && code < 0x1FB00) || code >= 0x20000
+                   (code >= 0xFF00 && code < 0xFF61) || (code >= 0x1F300 && code < 0x1FB00) ||
+                   code >= 0x20000
                ? 2
                : 1;
 }
@@ -211,7 +214,8 @@ static int width_of(const char *at, const char *end)
 }
 
 /* The line, cut around the place when it is long, and ^~~~ under the place. */
-static void print_excerpt(const struct config_report *r, const struct config_finding *f, FILE *words)
+static void print_excerpt(const struct config_report *r, const struct config_finding *f,
+                          FILE *words)
 {
     struct zl_span line = excerpt_of(r, f->place);
     int skip = f->place.column > EXCERPT - 40 ? f->place.column - 40 : 0;
@@ -233,7 +237,8 @@ static void print_excerpt(const struct config_report *r, const struct config_fin
     fputc('\n', words);
 }
 
-static void print_finding(const struct config_report *r, const struct config_finding *f, FILE *words)
+static void print_finding(const struct config_report *r, const struct config_finding *f,
+                          FILE *words)
 {
     if (f->place.set)
         fprintf(words, "--set %d", f->place.set);
@@ -257,6 +262,7 @@ void config_report_print(struct config_report *r, FILE *words)
     }
     if (r->total > PRINTED)
         fprintf(words, "... and %ld more\n", r->total - PRINTED);
-    fprintf(words, "%ld error%s in %s%s%s; nothing was started\n", r->total, r->total == 1 ? "" : "s",
-            of_file ? r->file : "", of_file && of_set ? " and " : "", of_set ? "--set" : "");
+    fprintf(words, "%ld error%s in %s%s%s; nothing was started\n", r->total,
+            r->total == 1 ? "" : "s", of_file ? r->file : "", of_file && of_set ? " and " : "",
+            of_set ? "--set" : "");
 }

@@ -13,26 +13,43 @@
 #define MIB (1024 * KIB)
 #define GIB (1024 * MIB)
 #define TEXT_MAX 4096.0
-#define TOPIC_MAX 249.0 /* Kafka's own limit of a topic's name */
+#define TOPIC_MAX 249.0              /* Kafka's own limit of a topic's name */
 #define EXACT_MAX 9007199254740992.0 /* 2^53: whole numbers stay whole as doubles */
 
 #define AT(field) offsetof(struct config, field)
-#define BOOL(key, field, def, help) {key, CONFIG_BOOL, AT(field), 0, 1, 0, NULL, def, 0, help}
+#define BOOL(key, field, def, help)                                                                \
+    {                                                                                              \
+        key, CONFIG_BOOL, AT(field), 0, 1, 0, NULL, def, 0, help                                   \
+    }
 #define INT(key, field, min, max, def, flags, help)                                                \
-    {key, CONFIG_INT, AT(field), min, max, 0, NULL, def, flags, help}
+    {                                                                                              \
+        key, CONFIG_INT, AT(field), min, max, 0, NULL, def, flags, help                            \
+    }
 #define SIZE(key, field, min, max, def, help)                                                      \
-    {key, CONFIG_SIZE, AT(field), min, max, 0, NULL, def, 0, help}
+    {                                                                                              \
+        key, CONFIG_SIZE, AT(field), min, max, 0, NULL, def, 0, help                               \
+    }
 #define TIME(key, field, min, max, def, flags, help)                                               \
-    {key, CONFIG_DURATION, AT(field), min, max, 0, NULL, def, flags, help}
+    {                                                                                              \
+        key, CONFIG_DURATION, AT(field), min, max, 0, NULL, def, flags, help                       \
+    }
 #define REAL(key, field, min, max, def, flags, help)                                               \
-    {key, CONFIG_DOUBLE, AT(field), min, max, 0, NULL, def, flags, help}
+    {                                                                                              \
+        key, CONFIG_DOUBLE, AT(field), min, max, 0, NULL, def, flags, help                         \
+    }
 #define CHOICE(key, field, choices, def, flags, help)                                              \
-    {key, CONFIG_ENUM, AT(field), 0, 0, 0, choices, def, flags, help}
+    {                                                                                              \
+        key, CONFIG_ENUM, AT(field), 0, 0, 0, choices, def, flags, help                            \
+    }
 #define TEXT(key, field, min, max, def, flags, help)                                               \
-    {key, CONFIG_STRING, AT(field), min, max, 0, NULL, def, flags, help}
+    {                                                                                              \
+        key, CONFIG_STRING, AT(field), min, max, 0, NULL, def, flags, help                         \
+    }
 #define WEIGHT(name, type, def)                                                                    \
-    {"reward.weights." name, CONFIG_DOUBLE, AT(reward.weights[type]), 0, 100, 0, NULL, def, 0,     \
-     "reward of one " name " (before r_max)"}
+    {                                                                                              \
+        "reward.weights." name, CONFIG_DOUBLE, AT(reward.weights[type]), 0, 100, 0, NULL, def, 0,  \
+            "reward of one " name " (before r_max)"                                                \
+    }
 
 static const struct config_row rows[] = {
     CHOICE("source.kind", source.kind, "kafka|file", "kafka", CONFIG_SHAPES,
@@ -41,7 +58,8 @@ static const struct config_row rows[] = {
          "Kafka's bootstrap servers, host:port, separated by commas"),
     TEXT("source.group", source.group, 1, 255, "zhiliu", 0, "Kafka's consumer group"),
     TEXT("source.instance", source.instance, 1, 200, "zhiliu-0", 0,
-         "group.instance.id: keep it the same over restarts, different for each engine of the group"),
+         "group.instance.id: keep it the same over restarts, different for each engine of the "
+         "group"),
     TEXT("source.topics.events", source.topics.events, 0, TOPIC_MAX, "events", CONFIG_SHAPES,
          "topic of behaviour events, keyed by user_id"),
     TEXT("source.topics.items", source.topics.items, 0, TOPIC_MAX, "items", CONFIG_SHAPES,
@@ -69,9 +87,11 @@ static const struct config_row rows[] = {
     TIME("guard.duplicates.window", guard.duplicates.window, 1 * MINUTE, 30 * DAY, "24h", 0,
          "an event_id seen within this time is a duplicate"),
     SIZE("guard.duplicates.budget", guard.duplicates.budget, 1 * MIB, 1024 * GIB, "512MiB",
-         "memory for seen event_ids; when it does not reach, the window shrinks and a metric says so"),
+         "memory for seen event_ids; when it does not reach, the window shrinks and a metric says "
+         "so"),
     TIME("guard.late", guard.late, 1 * SECOND, 30 * DAY, "24h", 0,
-         "an event older than this against its partition's clock is counted late (and still learned)"),
+         "an event older than this against its partition's clock is counted late (and still "
+         "learned)"),
     TIME("guard.skew", guard.skew, 0, 1 * DAY, "60s", 0,
          "a ts up to this far ahead of the clock is taken as it is"),
     TIME("guard.future", guard.future, 0, 30 * DAY, "1d", 0,
@@ -92,8 +112,9 @@ static const struct config_row rows[] = {
     WEIGHT("purchase", ZL_PURCHASE, "4"),
     WEIGHT("refund", ZL_REFUND, "0"),
     REAL("reward.r_max", reward.r_max, 0.01, 100, "5", 0, "no reward is larger"),
-    CHOICE("reward.watch", reward.watch, "rank|raw|completion", "rank", 0,
-           "what a watch is worth: its rank among watches of videos as long, its time, or its share"),
+    CHOICE(
+        "reward.watch", reward.watch, "rank|raw|completion", "rank", 0,
+        "what a watch is worth: its rank among watches of videos as long, its time, or its share"),
     TIME("reward.min_watch", reward.min_watch, 0, 1 * HOUR, "3s", 0,
          "a watch shorter than this and than 5 % of its video is a skip"),
 
@@ -115,7 +136,8 @@ static const struct config_row rows[] = {
     INT("model.negatives", model.negatives, 1, 256, "64", 0,
         "items drawn to compare the chosen one with, at each step"),
     REAL("model.learning_rate", model.learning_rate, 1e-6, 10, "0.1", 0, "size of a learning step"),
-    REAL("model.gamma", model.gamma, 0, 1, "0.8", 0, "how much an item of the history counts beside the next newer one"),
+    REAL("model.gamma", model.gamma, 0, 1, "0.8", 0,
+         "how much an item of the history counts beside the next newer one"),
     REAL("model.beta", model.beta, 0, 1, "0.5", 0, "power by which a long history is scaled down"),
     INT("model.window", model.window, 16, 1e6, "16384", CONFIG_SHAPES,
         "recent positives that negatives are drawn from"),
@@ -128,7 +150,8 @@ static const struct config_row rows[] = {
 
     INT("rank.n", rank.n, 1, 1000, "50", 0, "items of a list"),
     TIME("rank.coalesce", rank.coalesce, 0, 1 * SECOND, "5ms", 0,
-         "under load a list may wait this long for more events of its user; when idle it never waits"),
+         "under load a list may wait this long for more events of its user; when idle it never "
+         "waits"),
     REAL("rank.impression_penalty", rank.impression_penalty, 0, 100, "0.3", 0,
          "what each showing without a watch takes off an item's score"),
 
@@ -148,7 +171,8 @@ static const struct config_row rows[] = {
          "file that holds the password (its last newline is cut)"),
     TEXT("sink.prefix", sink.prefix, 0, 64, "zl:", 0, "put before every key"),
     BOOL("sink.scores", sink.scores, "off", "write the scores beside the items"),
-    INT("sink.inflight", sink.inflight, 1, 4096, "256", 0, "lists sent and not yet answered, at most"),
+    INT("sink.inflight", sink.inflight, 1, 4096, "256", 0,
+        "lists sent and not yet answered, at most"),
     TIME("sink.timeout", sink.timeout, 10 * MS, 60 * SECOND, "2s", 0,
          "a connection that has not answered for this long is closed and made anew"),
 
@@ -158,9 +182,11 @@ static const struct config_row rows[] = {
          "time from one saved moment to the next"),
 
     TEXT("monitor.listen", monitor.listen, 0, 255, "127.0.0.1:9464", 0,
-         "host:port of /metrics, /livez, /readyz; off: none. With source.kind file the default is off"),
+         "host:port of /metrics, /livez, /readyz; off: none. With source.kind file the default is "
+         "off"),
 
-    CHOICE("log.level", log.level, "debug|info|warn|error", "info", 0, "the least level that is written"),
+    CHOICE("log.level", log.level, "debug|info|warn|error", "info", 0,
+           "the least level that is written"),
     CHOICE("log.format", log.format, "text|json", "text", 0, "how a log line is written"),
 };
 
@@ -192,18 +218,24 @@ static const struct {
     {"metadata.broker.list", "set source.brokers instead"},
     {"group.id", "set source.group instead"},
     {"group.instance.id", "set source.instance instead"},
-    {"enable.auto.commit", "offsets live in the checkpoint; the engine commits them itself, for lag tools"},
-    {"enable.auto.offset.store", "offsets live in the checkpoint; the engine commits them itself, for lag tools"},
+    {"enable.auto.commit",
+     "offsets live in the checkpoint; the engine commits them itself, for lag tools"},
+    {"enable.auto.offset.store",
+     "offsets live in the checkpoint; the engine commits them itself, for lag tools"},
     {"isolation.level", "the engine reads committed messages only"},
     {"partition.assignment.strategy", "the engine needs range, which is eager"},
-    {"auto.offset.reset", "without a checkpoint the engine starts at the earliest offset; expired offsets stop it"},
+    {"auto.offset.reset",
+     "without a checkpoint the engine starts at the earliest offset; expired offsets stop it"},
     {"enable.partition.eof", "the engine needs it to know when the items were read to the end"},
 };
 
 static const char *const secret_properties[] = {
-    "sasl.password",       "ssl.key.password",
-    "ssl.key.pem",         "ssl.keystore.password",
-    "sasl.oauthbearer.client.secret", "sasl.oauthbearer.config",
+    "sasl.password",
+    "ssl.key.password",
+    "ssl.key.pem",
+    "ssl.keystore.password",
+    "sasl.oauthbearer.client.secret",
+    "sasl.oauthbearer.config",
 };
 
 #define COUNT(array) ((int)(sizeof(array) / sizeof((array)[0])))

@@ -23,7 +23,12 @@ int config_text_char(const char *at, const char *end, uint32_t *code)
 {
     const unsigned char *p = (const unsigned char *)at;
     size_t left = (size_t)(end - at);
-    int n = p[0] < 0x80 ? 1 : p[0] < 0xC2 ? 0 : p[0] < 0xE0 ? 2 : p[0] < 0xF0 ? 3 : p[0] < 0xF5 ? 4 : 0;
+    int n = p[0] < 0x80   ? 1
+            : p[0] < 0xC2 ? 0
+            : p[0] < 0xE0 ? 2
+            : p[0] < 0xF0 ? 3
+            : p[0] < 0xF5 ? 4
+                          : 0;
     if (n == 0 || (size_t)n > left)
         return 0;
     if (n == 1) {
@@ -98,7 +103,7 @@ enum zl_status config_text_secret(const char *path, char **out, struct zl_error 
     else
         st = read_bounded(fd, path, CONFIG_MAX_VALUE, out, &len, err);
     close(fd);
-    if (st != ZL_OK)
+    if (st != ZL_OK || !*out)
         return st;
     if (len > 0 && (*out)[len - 1] == '\n')
         (*out)[--len] = 0;
@@ -121,15 +126,16 @@ static bool may_stand(uint32_t c)
            c != 0xFFFF;
 }
 
-static void report_bad_char(struct config_report *r, struct config_place at, int length, uint32_t code,
-                            unsigned char byte)
+static void report_bad_char(struct config_report *r, struct config_place at, int length,
+                            uint32_t code, unsigned char byte)
 {
     if (length == 0)
         config_report_add(r, at, "bad-utf8", NULL, "byte 0x%02x is not UTF-8", byte);
     else if (code == '\t')
         config_report_add(r, at, "tab", "use spaces", "a tab");
     else
-        config_report_add(r, at, "bad-character", NULL, "character U+%04X may not stand in YAML", code);
+        config_report_add(r, at, "bad-character", NULL, "character U+%04X may not stand in YAML",
+                          code);
 }
 
 bool config_text_check(char *text, size_t len, struct config_report *r)

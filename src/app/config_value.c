@@ -12,7 +12,8 @@
 
 #include "base/check.h"
 
-static bool fail(struct config_problem *why, const char *id, const char *fmt, ...) PRINTF_LIKE(3, 4);
+static bool fail(struct config_problem *why, const char *id, const char *fmt, ...)
+    PRINTF_LIKE(3, 4);
 
 static bool fail(struct config_problem *why, const char *id, const char *fmt, ...)
 {
@@ -49,7 +50,8 @@ static bool append(struct expansion *e, const char *text, size_t len, struct con
 static size_t name_length(const char *at, const char *end)
 {
     const char *p = at;
-    while (p < end && (isalnum((unsigned char)*p) || *p == '_') && !(p == at && isdigit((unsigned char)*p)))
+    while (p < end && (isalnum((unsigned char)*p) || *p == '_') &&
+           !(p == at && isdigit((unsigned char)*p)))
         p++;
     return (size_t)(p - at);
 }
@@ -76,7 +78,8 @@ static bool expand_variable(struct expansion *e, struct zl_span body, struct con
     bool has_message = end - rest >= 2 && rest[0] == ':' && rest[1] == '?';
     char quoted[CONFIG_QUOTE];
     if (name_len == 0 || name_len > 255 || (rest != end && !has_default && !has_message))
-        return fail(why, "bad-variable", "\"${%s}\" is not ${NAME}, ${NAME:-default} or ${NAME:?message}",
+        return fail(why, "bad-variable",
+                    "\"${%s}\" is not ${NAME}, ${NAME:-default} or ${NAME:?message}",
                     config_report_quote(quoted, body.ptr, body.len));
     char name[256];
     memcpy(name, body.ptr, name_len);
@@ -90,11 +93,13 @@ static bool expand_variable(struct expansion *e, struct zl_span body, struct con
     if (!value)
         return fail(why, "missing-variable", "the environment variable %s is not set", name);
     if (!plain_text(value))
-        return fail(why, "bad-variable", "the environment variable %s is not one line of UTF-8 text", name);
+        return fail(why, "bad-variable",
+                    "the environment variable %s is not one line of UTF-8 text", name);
     return append(e, value, strlen(value), why);
 }
 
-static bool expand_dollar(struct expansion *e, const char **at, const char *end, struct config_problem *why)
+static bool expand_dollar(struct expansion *e, const char **at, const char *end,
+                          struct config_problem *why)
 {
     const char *p = *at + 1;
     if (p < end && *p == '$') {
@@ -138,8 +143,8 @@ struct unit {
     int64_t factor;
 };
 
-static const struct unit durations[] = {{"ms", 1},         {"s", 1000},         {"m", 60 * 1000},
-                                        {"h", 3600 * 1000}, {"d", 24 * 3600 * 1000LL}};
+static const struct unit durations[] = {
+    {"ms", 1}, {"s", 1000}, {"m", 60 * 1000}, {"h", 3600 * 1000}, {"d", 24 * 3600 * 1000LL}};
 static const struct unit sizes[] = {
     {"B", 1}, {"KiB", 1LL << 10}, {"MiB", 1LL << 20}, {"GiB", 1LL << 30}, {"TiB", 1LL << 40}};
 #define N_UNITS 5
@@ -254,14 +259,16 @@ void config_value_range(const struct config_row *row, char *buf, size_t len)
 
 /* ---- by the table ---- */
 
-static bool not_a(struct config_problem *why, const struct config_row *row, const char *text, const char *what)
+static bool not_a(struct config_problem *why, const struct config_row *row, const char *text,
+                  const char *what)
 {
     char quoted[CONFIG_QUOTE];
     return fail(why, "wrong-type", "%s must be %s, not \"%s\"", row->key, what,
                 config_report_quote(quoted, text, strlen(text)));
 }
 
-static bool in_range(const struct config_row *row, double value, const char *text, struct config_problem *why)
+static bool in_range(const struct config_row *row, double value, const char *text,
+                     struct config_problem *why)
 {
     char range[2 * CONFIG_FORMAT + 2], quoted[CONFIG_QUOTE];
     config_value_range(row, range, sizeof range);
@@ -269,17 +276,20 @@ static bool in_range(const struct config_row *row, double value, const char *tex
     if (!(value >= row->min && value <= row->max))
         return fail(why, "out-of-range", "%s %s is outside %s", row->key, quoted, range);
     if (row->step && (int64_t)value % row->step != 0)
-        return fail(why, "out-of-range", "%s %s is not a multiple of %d", row->key, quoted, row->step);
+        return fail(why, "out-of-range", "%s %s is not a multiple of %d", row->key, quoted,
+                    row->step);
     return true;
 }
 
-static bool store_choice(const struct config_row *row, const char *text, int *out, struct config_problem *why)
+static bool store_choice(const struct config_row *row, const char *text, int *out,
+                         struct config_problem *why)
 {
     char copy[128], listed[160] = "";
     const char *words[8];
     int n = 0;
     snprintf(copy, sizeof copy, "%s", row->choices);
-    for (char *save = NULL, *word = strtok_r(copy, "|", &save); word; word = strtok_r(NULL, "|", &save)) {
+    for (char *save = NULL, *word = strtok_r(copy, "|", &save); word;
+         word = strtok_r(NULL, "|", &save)) {
         if (strcmp(word, text) == 0) {
             *out = n;
             return true;
@@ -297,21 +307,25 @@ static bool store_choice(const struct config_row *row, const char *text, int *ou
     return false;
 }
 
-static bool store_text(const struct config_row *row, const char *text, char **out, struct config_problem *why)
+static bool store_text(const struct config_row *row, const char *text, char **out,
+                       struct config_problem *why)
 {
     size_t len = strlen(text);
     if (!plain_text(text))
-        return fail(why, "bad-character", "%s must be one line without control characters", row->key);
+        return fail(why, "bad-character", "%s must be one line without control characters",
+                    row->key);
     if (len == 0 && row->min > 0)
         return fail(why, "empty", "%s must not be empty", row->key);
     if ((double)len > row->max)
-        return fail(why, "out-of-range", "%s has %zu bytes; at most %.0f are taken", row->key, len, row->max);
+        return fail(why, "out-of-range", "%s has %zu bytes; at most %.0f are taken", row->key, len,
+                    row->max);
     free(*out);
     *out = xstrdup(text);
     return true;
 }
 
-static bool store_whole(const struct config_row *row, const char *text, int64_t *out, struct config_problem *why)
+static bool store_whole(const struct config_row *row, const char *text, int64_t *out,
+                        struct config_problem *why)
 {
     int64_t value = 0;
     bool ok = row->type == CONFIG_INT    ? config_value_integer(text, &value)
@@ -328,7 +342,8 @@ static bool store_whole(const struct config_row *row, const char *text, int64_t 
     return true;
 }
 
-static bool store_double(const struct config_row *row, const char *text, double *out, struct config_problem *why)
+static bool store_double(const struct config_row *row, const char *text, double *out,
+                         struct config_problem *why)
 {
     double value;
     if (!config_value_number(text, &value))
@@ -339,31 +354,27 @@ static bool store_double(const struct config_row *row, const char *text, double 
     return true;
 }
 
-bool config_value_store(const struct config_row *row, const char *text, struct config *c, struct config_problem *why)
+bool config_value_store(const struct config_row *row, const char *text, struct config *c,
+                        struct config_problem *why)
 {
     void *field = (char *)c + row->offset;
     why->hint[0] = 0;
     switch (row->type) {
-    case CONFIG_BOOL:
-        return boolean(text, field) || not_a(why, row, text, "on or off");
+    case CONFIG_BOOL: return boolean(text, field) || not_a(why, row, text, "on or off");
     case CONFIG_INT:
     case CONFIG_SIZE:
-    case CONFIG_DURATION:
-        return store_whole(row, text, field, why);
-    case CONFIG_DOUBLE:
-        return store_double(row, text, field, why);
-    case CONFIG_ENUM:
-        return store_choice(row, text, field, why);
+    case CONFIG_DURATION: return store_whole(row, text, field, why);
+    case CONFIG_DOUBLE: return store_double(row, text, field, why);
+    case CONFIG_ENUM: return store_choice(row, text, field, why);
     case CONFIG_STRING:
-    case CONFIG_SECRET:
-        return store_text(row, text, field, why);
-    case CONFIG_MAP:
-        break;
+    case CONFIG_SECRET: return store_text(row, text, field, why);
+    case CONFIG_MAP: break;
     }
     return not_a(why, row, text, "a mapping");
 }
 
-const char *config_value_format(const struct config_row *row, const struct config *c, char buf[CONFIG_FORMAT])
+const char *config_value_format(const struct config_row *row, const struct config *c,
+                                char buf[CONFIG_FORMAT])
 {
     const void *field = (const char *)c + row->offset;
     buf[0] = 0;
@@ -374,15 +385,9 @@ const char *config_value_format(const struct config_row *row, const struct confi
     case CONFIG_INT:
         snprintf(buf, CONFIG_FORMAT, "%lld", (long long)*(const int64_t *)field);
         break;
-    case CONFIG_SIZE:
-        format_units(*(const int64_t *)field, sizes, buf);
-        break;
-    case CONFIG_DURATION:
-        format_units(*(const int64_t *)field, durations, buf);
-        break;
-    case CONFIG_DOUBLE:
-        format_double(*(const double *)field, buf);
-        break;
+    case CONFIG_SIZE: format_units(*(const int64_t *)field, sizes, buf); break;
+    case CONFIG_DURATION: format_units(*(const int64_t *)field, durations, buf); break;
+    case CONFIG_DOUBLE: format_double(*(const double *)field, buf); break;
     case CONFIG_ENUM: {
         const char *at = row->choices;
         for (int i = *(const int *)field; i > 0; i--)
@@ -391,10 +396,8 @@ const char *config_value_format(const struct config_row *row, const struct confi
         break;
     }
     case CONFIG_STRING:
-    case CONFIG_SECRET:
-        return *(char *const *)field ? *(char *const *)field : "";
-    case CONFIG_MAP:
-        break;
+    case CONFIG_SECRET: return *(char *const *)field ? *(char *const *)field : "";
+    case CONFIG_MAP: break;
     }
     return buf;
 }

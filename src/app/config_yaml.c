@@ -10,8 +10,8 @@
 
 struct frame {
     struct config_node *node;
-    struct config_node **tail;   /* where the next child goes */
-    struct config_node *key;     /* mapping: a key that waits for its value */
+    struct config_node **tail; /* where the next child goes */
+    struct config_node *key;   /* mapping: a key that waits for its value */
 };
 
 struct builder {
@@ -31,7 +31,8 @@ static struct config_place place_of(yaml_mark_t from, yaml_mark_t to)
     return p;
 }
 
-static struct config_node *new_node(struct builder *b, enum config_node_kind kind, const yaml_event_t *ev)
+static struct config_node *new_node(struct builder *b, enum config_node_kind kind,
+                                    const yaml_event_t *ev)
 {
     struct config_node *node = arena_take(b->arena, sizeof *node);
     *node = (struct config_node){.kind = kind,
@@ -39,7 +40,8 @@ static struct config_node *new_node(struct builder *b, enum config_node_kind kin
                                  .end_line = (int)ev->end_mark.line,
                                  .end_column = (int)ev->end_mark.column};
     if (++b->n_nodes > CONFIG_MAX_NODES) {
-        config_report_add(b->report, node->place, "too-large", NULL, "more than %d values", CONFIG_MAX_NODES);
+        config_report_add(b->report, node->place, "too-large", NULL, "more than %d values",
+                          CONFIG_MAX_NODES);
         b->stop = true;
     }
     return node;
@@ -59,6 +61,7 @@ static void attach(struct builder *b, struct config_node *node)
         f->key = node;
         return;
     }
+    ASSERT(f->node->kind == CONFIG_LIST || f->key); /* in a mapping every child has a name */
     node->name = f->key;
     f->key = NULL;
     *f->tail = node;
@@ -87,7 +90,7 @@ static bool same_key(const struct config_node *a, const struct config_node *b)
 static void find_duplicates(struct builder *b, const struct config_node *mapping)
 {
     for (struct config_node *later = mapping->first; later; later = later->next)
-        for (struct config_node *n = mapping->first; n != later; n = n->next) {
+        for (struct config_node *n = mapping->first; n && n != later; n = n->next) {
             if (!same_key(n->name, later->name))
                 continue;
             char quoted[CONFIG_QUOTE];
@@ -101,6 +104,7 @@ static void find_duplicates(struct builder *b, const struct config_node *mapping
 
 static void close_node(struct builder *b, const yaml_event_t *ev)
 {
+    ASSERT(b->depth > 0 && b->frames[b->depth - 1].node != NULL); /* libyaml balances its events */
     struct config_node *node = b->frames[--b->depth].node;
     bool one_line = (int)ev->end_mark.line == node->place.line;
     node->end_line = (int)ev->end_mark.line;
@@ -119,8 +123,9 @@ static void refuse_anchor(struct builder *b, const yaml_event_t *ev, const yaml_
         return;
     struct config_place at = place_of(ev->start_mark, ev->end_mark);
     char quoted[CONFIG_QUOTE];
-    config_report_add(b->report, at, "anchor", NULL, "anchors and aliases are not taken: \"&%s\"",
-                      config_report_quote(quoted, (const char *)anchor, strlen((const char *)anchor)));
+    config_report_add(
+        b->report, at, "anchor", NULL, "anchors and aliases are not taken: \"&%s\"",
+        config_report_quote(quoted, (const char *)anchor, strlen((const char *)anchor)));
 }
 
 static void refuse_tag(struct builder *b, const yaml_event_t *ev, const yaml_char_t *tag)
@@ -154,7 +159,8 @@ static void take_alias(struct builder *b, const yaml_event_t *ev)
     struct config_node *node = new_node(b, CONFIG_BAD, ev);
     char quoted[CONFIG_QUOTE];
     const char *name = (const char *)ev->data.alias.anchor;
-    config_report_add(b->report, node->place, "alias", NULL, "anchors and aliases are not taken: \"*%s\"",
+    config_report_add(b->report, node->place, "alias", NULL,
+                      "anchors and aliases are not taken: \"*%s\"",
                       config_report_quote(quoted, name, strlen(name)));
     attach(b, node);
 }
@@ -171,15 +177,9 @@ static void take_document(struct builder *b, const yaml_event_t *ev)
 static void take_event(struct builder *b, const yaml_event_t *ev)
 {
     switch (ev->type) {
-    case YAML_DOCUMENT_START_EVENT:
-        take_document(b, ev);
-        break;
-    case YAML_SCALAR_EVENT:
-        take_scalar(b, ev);
-        break;
-    case YAML_ALIAS_EVENT:
-        take_alias(b, ev);
-        break;
+    case YAML_DOCUMENT_START_EVENT: take_document(b, ev); break;
+    case YAML_SCALAR_EVENT: take_scalar(b, ev); break;
+    case YAML_ALIAS_EVENT: take_alias(b, ev); break;
     case YAML_MAPPING_START_EVENT:
         refuse_anchor(b, ev, ev->data.mapping_start.anchor);
         refuse_tag(b, ev, ev->data.mapping_start.tag);
@@ -191,16 +191,11 @@ static void take_event(struct builder *b, const yaml_event_t *ev)
         open_node(b, new_node(b, CONFIG_LIST, ev));
         break;
     case YAML_MAPPING_END_EVENT:
-    case YAML_SEQUENCE_END_EVENT:
-        close_node(b, ev);
-        break;
-    case YAML_STREAM_END_EVENT:
-        b->stop = true;
-        break;
+    case YAML_SEQUENCE_END_EVENT: close_node(b, ev); break;
+    case YAML_STREAM_END_EVENT: b->stop = true; break;
     case YAML_NO_EVENT:
     case YAML_STREAM_START_EVENT:
-    case YAML_DOCUMENT_END_EVENT:
-        break;
+    case YAML_DOCUMENT_END_EVENT: break;
     }
 }
 
@@ -211,7 +206,8 @@ static void report_syntax(struct builder *b, const yaml_parser_t *p)
     b->stop = true;
     if (config_report_has(b->report, (int)p->problem_mark.line, "tab"))
         return;
-    struct config_place at = {.line = (int)p->problem_mark.line, .column = (int)p->problem_mark.column, .width = 1};
+    struct config_place at = {
+        .line = (int)p->problem_mark.line, .column = (int)p->problem_mark.column, .width = 1};
     const char *problem = p->problem ? p->problem : "this is not YAML";
     if (p->context)
         config_report_add(b->report, at, "syntax", NULL, "%s %s (line %d)", problem, p->context,
@@ -221,7 +217,8 @@ static void report_syntax(struct builder *b, const yaml_parser_t *p)
 }
 
 /* A value that never came (a mistake of form stopped us) leaves mappings open: what they hold so far is good. */
-struct config_node *config_yaml_parse(const char *text, size_t len, struct arena *arena, struct config_report *r)
+struct config_node *config_yaml_parse(const char *text, size_t len, struct arena *arena,
+                                      struct config_report *r)
 {
     yaml_parser_t parser;
     ASSERT(yaml_parser_initialize(&parser));

@@ -47,7 +47,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     char *set = set_of((const char *)data, size);
     FILE *out = open_memstream(&words, &n);
     ASSERT(out);
-    enum zl_status st = config_parse("fuzz.yaml", (const char *)data, size, (const char *const *)&set, set ? 1 : 0, &c, out);
+    enum zl_status st = config_parse("fuzz.yaml", (const char *)data, size,
+                                     (const char *const *)&set, set ? 1 : 0, &c, out);
     fclose(out);
     ASSERT((st == ZL_OK) == (n == 0));
     if (st == ZL_OK)

@@ -13,7 +13,8 @@ struct loaded {
     char *words; /* what went to stderr */
 };
 
-static inline struct loaded load_bytes(const char *text, size_t len, const char *const *set, int n_set)
+static inline struct loaded load_bytes(const char *text, size_t len, const char *const *set,
+                                       int n_set)
 {
     struct loaded l = {0};
     size_t n;

@@ -38,15 +38,18 @@ static int parse(struct args *args, bool *done, int argc, char **argv)
     return code;
 }
 
-#define PARSE(...)                                                                                                     \
-    parse(&args, &done, (int)(sizeof((char *[]){__VA_ARGS__}) / sizeof(char *)), (char *[]){__VA_ARGS__, NULL})
+#define PARSE(...)                                                                                 \
+    parse(&args, &done, (int)(sizeof((char *[]){__VA_ARGS__}) / sizeof(char *)),                   \
+          (char *[]){__VA_ARGS__, NULL})
 
 static void flags_and_words_come_in_any_order(void **state)
 {
     (void)state;
     struct args args;
     bool done;
-    assert_int_equal(PARSE("zhiliu", "replay", "--every=5", "a.yaml", "--set", "rank.n=3", "--score", "--", "--odd"), 0);
+    assert_int_equal(PARSE("zhiliu", "replay", "--every=5", "a.yaml", "--set", "rank.n=3",
+                           "--score", "--", "--odd"),
+                     0);
     assert_false(done);
     assert_string_equal(args.verb, "replay");
     assert_int_equal(args.n_words, 2);
@@ -155,13 +158,15 @@ static void every_example_parses(void **state)
     for (int i = 0; i < commands_verb_count(); i++) {
         char lines[1024];
         snprintf(lines, sizeof lines, "%s", commands_verb_at(i)->example);
-        for (char *save = NULL, *line = strtok_r(lines, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+        for (char *save = NULL, *line = strtok_r(lines, "\n", &save); line;
+             line = strtok_r(NULL, "\n", &save)) {
             char *argv[32], *save_word = NULL;
             int argc = 0;
             struct args args;
             bool done;
             line[strcspn(line, "<|>")] = 0;
-            for (char *word = strtok_r(line, " ", &save_word); word && argc < 31; word = strtok_r(NULL, " ", &save_word))
+            for (char *word = strtok_r(line, " ", &save_word); word && argc < 31;
+                 word = strtok_r(NULL, " ", &save_word))
                 argv[argc++] = word;
             argv[argc] = NULL;
             if (parse(&args, &done, argc, argv) != 0)
@@ -177,7 +182,8 @@ static void every_default_is_inside_its_own_range(void **state)
     for (int i = 0; i < commands_flag_count(); i++) {
         const struct commands_flag *flag = commands_flag_at(i);
         for (int verb = 0; verb < commands_verb_count(); verb++) {
-            if (!commands_verb_has(verb, flag) || flag->kind == COMMANDS_SWITCH || flag->kind == COMMANDS_SET)
+            if (!commands_verb_has(verb, flag) || flag->kind == COMMANDS_SWITCH ||
+                flag->kind == COMMANDS_SET)
                 continue;
             char text[128];
             struct args args;

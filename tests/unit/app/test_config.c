@@ -103,7 +103,8 @@ static void a_variable_is_only_ever_text_inside_one_scalar(void **state)
     loaded_release(&l);
     setenv("ZL_TEST_GROUP", "", 1);
     l = load_text("source: {group: \"${ZL_TEST_GROUP:-other}\", file: \"${ZL_TEST_GROUP}\"}");
-    assert_string_equal(l.config.source.group, "other"); /* empty counts as missing where a default stands */
+    assert_string_equal(l.config.source.group,
+                        "other"); /* empty counts as missing where a default stands */
     assert_string_equal(l.config.source.file, "");
     loaded_release(&l);
     setenv("ZL_TEST_GROUP", "two\nlines", 1);
@@ -136,7 +137,9 @@ static void kafka_properties_are_passed_as_they_are(void **state)
     assert_true(fd >= 0 && write(fd, "of the file\n", 12) == 12);
     close(fd);
     snprintf(text, sizeof text,
-             "source: {kafka: {sasl.username: me, sasl.password: {file: %s}, ssl.key.password: \"${ZL_TEST_SECRET}\"}}", path);
+             "source: {kafka: {sasl.username: me, sasl.password: {file: %s}, ssl.key.password: "
+             "\"${ZL_TEST_SECRET}\"}}",
+             path);
     const char *set[] = {"source.kafka.sasl.username=you", "source.kafka.fetch.wait.max.ms=5"};
     struct loaded l = load_bytes(text, strlen(text), set, 2);
     assert_string_equal(l.words, "");
@@ -170,9 +173,11 @@ static void the_password_comes_from_a_file_without_its_newline(void **state)
 static void a_secret_in_clear_is_never_shown(void **state)
 {
     (void)state;
-    const char *set[] = {"sink.password=hunter2", "source.kafka.sasl.password=hunter2", "sink.url=redis://a:hunter2@b"};
-    const char *text = "rank: {n: 0}\nsink: {bad: 1, password: hunter2, url: \"${X:-redis://:hunter2@h}\"} # n\n"
-                       "source: {kafka: {sasl.password: >\n    hunter2\n    hunter2\n }, x: 1}";
+    const char *set[] = {"sink.password=hunter2", "source.kafka.sasl.password=hunter2",
+                         "sink.url=redis://a:hunter2@b"};
+    const char *text =
+        "rank: {n: 0}\nsink: {bad: 1, password: hunter2, url: \"${X:-redis://:hunter2@h}\"} # n\n"
+        "source: {kafka: {sasl.password: >\n    hunter2\n    hunter2\n }, x: 1}";
     struct loaded l = load_bytes(text, strlen(text), set, 3);
     assert_int_equal(l.st, ZL_ECONFIG);
     assert_non_null(strstr(l.words, "[literal-secret]"));
@@ -203,8 +208,9 @@ static void a_printed_config_hides_secrets(void **state)
 static void a_printed_config_reads_in_again_to_the_same(void **state)
 {
     (void)state;
-    struct loaded l = load_text("source: {group: 'q\"\\ 知流 $$x', kafka: {a.b: 'c: d'}}\nrank: {coalesce: 150ms, n: 3}\n"
-                                "model: {learning_rate: 0.1000000001, seed: 9007199254740991}\ndecode: {max_bytes: 1025}");
+    struct loaded l = load_text(
+        "source: {group: 'q\"\\ 知流 $$x', kafka: {a.b: 'c: d'}}\nrank: {coalesce: 150ms, n: 3}\n"
+        "model: {learning_rate: 0.1000000001, seed: 9007199254740991}\ndecode: {max_bytes: 1025}");
     char *first, *second;
     size_t n, m;
     FILE *out = open_memstream(&first, &n);
@@ -274,7 +280,8 @@ static void a_file_without_end_is_refused(void **state)
     assert_int_equal(config_load("/dev/zero", NULL, 0, &c, out), ZL_ECONFIG);
     config_release(&c);
     fclose(out);
-    assert_non_null(strstr(words, "/dev/zero:1:1: error: the file has more than 1048576 bytes [too-large]"));
+    assert_non_null(
+        strstr(words, "/dev/zero:1:1: error: the file has more than 1048576 bytes [too-large]"));
     free(words);
 }
 
@@ -293,8 +300,29 @@ static char *repeated(const char *piece, size_t bytes, size_t *len)
 static void a_megabyte_of_anything_is_refused_in_bounded_time(void **state)
 {
     (void)state;
-    static const char *const pieces[] = {"[", "{", "a: 1\n", "? ", "- ", "&a ", "*a ", "a: &a [*a,*a]\n", "\t", "\xff", "'", "x: ${A}\n",
-                                         "!!a ", "--- a\n", "{a: ", "#", "\"\\x", "|\n", "%YAML 1.1\n---\n", "a,", "[a]: ", "\r", " "};
+    static const char *const pieces[] = {"[",
+                                         "{",
+                                         "a: 1\n",
+                                         "? ",
+                                         "- ",
+                                         "&a ",
+                                         "*a ",
+                                         "a: &a [*a,*a]\n",
+                                         "\t",
+                                         "\xff",
+                                         "'",
+                                         "x: ${A}\n",
+                                         "!!a ",
+                                         "--- a\n",
+                                         "{a: ",
+                                         "#",
+                                         "\"\\x",
+                                         "|\n",
+                                         "%YAML 1.1\n---\n",
+                                         "a,",
+                                         "[a]: ",
+                                         "\r",
+                                         " "};
     for (size_t i = 0; i < sizeof pieces / sizeof pieces[0]; i++) {
         size_t len;
         char *text = repeated(pieces[i], 1 << 20, &len);
@@ -316,8 +344,10 @@ static void an_anchor_bomb_costs_as_much_as_its_text(void **state)
     char text[4096];
     size_t n = (size_t)snprintf(text, sizeof text, "l0: &l0 [x]\n");
     for (int i = 1; i < 20; i++)
-        n += (size_t)snprintf(text + n, sizeof text - n, "l%d: &l%d [*l%d,*l%d,*l%d,*l%d,*l%d,*l%d,*l%d,*l%d,*l%d,*l%d]\n", i, i, i - 1,
-                              i - 1, i - 1, i - 1, i - 1, i - 1, i - 1, i - 1, i - 1, i - 1);
+        n += (size_t)snprintf(text + n, sizeof text - n,
+                              "l%d: &l%d [*l%d,*l%d,*l%d,*l%d,*l%d,*l%d,*l%d,*l%d,*l%d,*l%d]\n", i,
+                              i, i - 1, i - 1, i - 1, i - 1, i - 1, i - 1, i - 1, i - 1, i - 1,
+                              i - 1);
     struct loaded l = load_text(text);
     assert_int_equal(l.st, ZL_ECONFIG);
     assert_non_null(strstr(l.words, "[anchor]"));
@@ -386,19 +416,20 @@ static void an_error_of_set_names_the_set_and_points_into_it(void **state)
     (void)state;
     const char *set[] = {"rank.n=10", "source.grop=x", "rank.n=1e9", "novalue"};
     struct loaded l = load_bytes("rank: {n: 0}", 12, set, 4);
-    assert_string_equal(l.words, "test.yaml:1:11: error: rank.n 0 is outside 1..1000 [out-of-range]\n"
-                                 "    1 | rank: {n: 0}\n"
-                                 "      |           ^\n"
-                                 "--set 2: error: unknown key \"source.grop\" [unknown-key]\n"
-                                 "    2 | source.grop=x\n"
-                                 "      | ^~~~~~~~~~~ did you mean \"source.group\"?\n"
-                                 "--set 3: error: rank.n must be a whole number, not \"1e9\" [wrong-type]\n"
-                                 "    3 | rank.n=1e9\n"
-                                 "      |        ^~~\n"
-                                 "--set 4: error: --set wants KEY=VALUE [syntax]\n"
-                                 "    4 | novalue\n"
-                                 "      | ^~~~~~~\n"
-                                 "4 errors in test.yaml and --set; nothing was started\n");
+    assert_string_equal(l.words,
+                        "test.yaml:1:11: error: rank.n 0 is outside 1..1000 [out-of-range]\n"
+                        "    1 | rank: {n: 0}\n"
+                        "      |           ^\n"
+                        "--set 2: error: unknown key \"source.grop\" [unknown-key]\n"
+                        "    2 | source.grop=x\n"
+                        "      | ^~~~~~~~~~~ did you mean \"source.group\"?\n"
+                        "--set 3: error: rank.n must be a whole number, not \"1e9\" [wrong-type]\n"
+                        "    3 | rank.n=1e9\n"
+                        "      |        ^~~\n"
+                        "--set 4: error: --set wants KEY=VALUE [syntax]\n"
+                        "    4 | novalue\n"
+                        "      | ^~~~~~~\n"
+                        "4 errors in test.yaml and --set; nothing was started\n");
     loaded_release(&l);
 }
 

@@ -20,9 +20,47 @@ struct text {
     size_t len;
 };
 
-static const char *const pieces[] = {"\t", "&a ", "*a", "{", "}", "[", "]", ": ", "\n", "---\n", "\"", "'", "${", "${X}", "${X:-", "$", "!!int ",
-                                     "#", "|", ">", "\xff", "\xe7\x9f\xa5", "99999999999999999999", "-1", "nan", "null", "kafk", "  ", "\r",
-                                     "source:\n", "  group: x\n", ", n: 3", "? ", "- ", "\x01", "5ms", "64MiB", "zl", "%", "@", "<<: "};
+static const char *const pieces[] = {"\t",
+                                     "&a ",
+                                     "*a",
+                                     "{",
+                                     "}",
+                                     "[",
+                                     "]",
+                                     ": ",
+                                     "\n",
+                                     "---\n",
+                                     "\"",
+                                     "'",
+                                     "${",
+                                     "${X}",
+                                     "${X:-",
+                                     "$",
+                                     "!!int ",
+                                     "#",
+                                     "|",
+                                     ">",
+                                     "\xff",
+                                     "\xe7\x9f\xa5",
+                                     "99999999999999999999",
+                                     "-1",
+                                     "nan",
+                                     "null",
+                                     "kafk",
+                                     "  ",
+                                     "\r",
+                                     "source:\n",
+                                     "  group: x\n",
+                                     ", n: 3",
+                                     "? ",
+                                     "- ",
+                                     "\x01",
+                                     "5ms",
+                                     "64MiB",
+                                     "zl",
+                                     "%",
+                                     "@",
+                                     "<<: "};
 
 static void insert(struct text *t, size_t at, const char *bytes, size_t n)
 {
@@ -47,15 +85,9 @@ static void mutate(struct text *t, struct rng *rng)
     size_t at = t->len ? rng_below(rng, (uint32_t)t->len) : 0;
     const char *piece = pieces[rng_below(rng, sizeof pieces / sizeof pieces[0])];
     switch (t->len ? rng_below(rng, 6) : 0) {
-    case 0:
-        insert(t, at, piece, strlen(piece));
-        break;
-    case 1:
-        cut(t, at, 1 + rng_below(rng, 12));
-        break;
-    case 2:
-        t->bytes[at] = (char)rng_below(rng, 256);
-        break;
+    case 0: insert(t, at, piece, strlen(piece)); break;
+    case 1: cut(t, at, 1 + rng_below(rng, 12)); break;
+    case 2: t->bytes[at] = (char)rng_below(rng, 256); break;
     case 3: /* two neighbours change places */
         if (at + 1 < t->len) {
             char c = t->bytes[at];
@@ -69,9 +101,7 @@ static void mutate(struct text *t, struct rng *rng)
         insert(t, rng_below(rng, (uint32_t)t->len), copy, n);
         break;
     }
-    default:
-        cut(t, at, 1);
-        insert(t, at, piece, strlen(piece));
+    default: cut(t, at, 1); insert(t, at, piece, strlen(piece));
     }
 }
 
@@ -100,7 +130,8 @@ static int check_findings(const struct text *t, const char *words)
     int n = 0;
     for (const char *at = words; (at = strstr(at, "test.yaml:")); at++) {
         int line, column, used = 0;
-        if ((at != words && at[-1] != '\n') || sscanf(at, "test.yaml:%d:%d: error: %n", &line, &column, &used) != 2 || !used)
+        if ((at != words && at[-1] != '\n') ||
+            sscanf(at, "test.yaml:%d:%d: error: %n", &line, &column, &used) != 2 || !used)
             continue;
         const char *excerpt = strchr(at, '\n'), *caret = excerpt ? strchr(excerpt + 1, '\n') : NULL;
         int gutter = 0, shown;
@@ -108,7 +139,8 @@ static int check_findings(const struct text *t, const char *words)
         assert_true(column >= 1 && column <= bytes_of_line(t, line) + 1);
         assert_non_null(caret);
         assert_true(sscanf(excerpt + 1, "%d |%n", &shown, &gutter) == 1 && gutter && shown == line);
-        assert_true(strncmp(caret + 1, "      | ", 8) == 0 && caret[9 + strspn(caret + 9, " ")] == '^');
+        assert_true(strncmp(caret + 1, "      | ", 8) == 0 &&
+                    caret[9 + strspn(caret + 9, " ")] == '^');
         n++;
     }
     return n;
@@ -116,7 +148,8 @@ static int check_findings(const struct text *t, const char *words)
 
 static void check_mutation(const struct text *t)
 {
-    struct loaded first = load_bytes(t->bytes, t->len, NULL, 0), second = load_bytes(t->bytes, t->len, NULL, 0);
+    struct loaded first = load_bytes(t->bytes, t->len, NULL, 0),
+                  second = load_bytes(t->bytes, t->len, NULL, 0);
     assert_int_equal(first.st, second.st);
     assert_string_equal(first.words, second.words);
     if (first.st == ZL_OK) {
@@ -161,7 +194,8 @@ static void a_mutated_pipeline_is_judged_the_same_twice_and_each_error_has_its_p
         check_mutation(&t);
     }
     print_message("%d of %d mutations are still good pipelines\n", good, MUTATIONS);
-    assert_true(good > MUTATIONS / 100 && good < MUTATIONS / 2); /* the mutations are neither all fatal nor all harmless */
+    assert_true(good > MUTATIONS / 100 &&
+                good < MUTATIONS / 2); /* the mutations are neither all fatal nor all harmless */
 }
 
 /* One key after another gets a value that is wrong for its type: each must be found, on its own line. */
@@ -173,7 +207,8 @@ static void a_wrong_value_of_any_key_is_found_on_its_line(void **state)
         char text[512] = "", key[CONFIG_MAX_KEY];
         int indent = 0;
         snprintf(key, sizeof key, "%s", row->key);
-        for (char *save = NULL, *part = strtok_r(key, ".", &save); part; part = strtok_r(NULL, ".", &save), indent++) {
+        for (char *save = NULL, *part = strtok_r(key, ".", &save); part;
+             part = strtok_r(NULL, ".", &save), indent++) {
             size_t n = strlen(text);
             snprintf(text + n, sizeof text - n, "%s%*s%s:", n ? "\n" : "", 2 * indent, "", part);
         }
@@ -208,7 +243,8 @@ static void the_ends_of_every_range_are_inside_and_the_next_number_is_not(void *
             char *words;
             size_t n;
             FILE *out = open_memstream(&words, &n);
-            enum zl_status st = config_parse("test.yaml", "", 0, sets, strncmp(set, "guard.f", 7) == 0 ? 1 : 2, &c, out);
+            enum zl_status st = config_parse("test.yaml", "", 0, sets,
+                                             strncmp(set, "guard.f", 7) == 0 ? 1 : 2, &c, out);
             fclose(out);
             bool out_of_range = strstr(words, "[out-of-range]") != NULL;
             if (out_of_range != (v >= 2) || (v < 2 && st != ZL_OK && !strstr(words, "[conflict]")))

@@ -14,9 +14,24 @@ static void a_time_needs_its_unit(void **state)
     static const struct {
         const char *text;
         int64_t ms; /* -1: not a time */
-    } cases[] = {{"5ms", 5}, {"2s", 2000}, {"30m", 1800000}, {"24h", 86400000}, {"7d", 604800000}, {"0", 0}, {"7D", 604800000},
-                 {"5", -1}, {"1.5h", -1}, {"-5s", -1}, {"5 s", -1}, {"s", -1}, {"", -1}, {"1h30m", -1}, {" 5s", -1},
-                 {"9223372036854775807ms", INT64_MAX}, {"9223372036854775807s", -1}, {"99999999999999999999ms", -1}};
+    } cases[] = {{"5ms", 5},
+                 {"2s", 2000},
+                 {"30m", 1800000},
+                 {"24h", 86400000},
+                 {"7d", 604800000},
+                 {"0", 0},
+                 {"7D", 604800000},
+                 {"5", -1},
+                 {"1.5h", -1},
+                 {"-5s", -1},
+                 {"5 s", -1},
+                 {"s", -1},
+                 {"", -1},
+                 {"1h30m", -1},
+                 {" 5s", -1},
+                 {"9223372036854775807ms", INT64_MAX},
+                 {"9223372036854775807s", -1},
+                 {"99999999999999999999ms", -1}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         int64_t ms = -1;
         bool ok = config_value_duration(cases[i].text, &ms);
@@ -41,7 +56,8 @@ static void a_size_counts_in_powers_of_1024(void **state)
 static void a_number_is_finite_and_decimal(void **state)
 {
     (void)state;
-    static const char *const bad[] = {"nan", "inf", "0x10", "1e999", "", ".", "1.2.3", "1,5", " 1", "1 ", "--1"};
+    static const char *const bad[] = {"nan",   "inf", "0x10", "1e999", "",   ".",
+                                      "1.2.3", "1,5", " 1",   "1 ",    "--1"};
     double x;
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         if (config_value_number(bad[i], &x))
@@ -91,8 +107,10 @@ static void the_password_of_a_url_is_found(void **state)
 {
     (void)state;
     size_t from, to;
-    assert_true(config_value_url_password("redis://u:p@ss@h:1/0", &from, &to) && from == 10 && to == 14);
-    assert_true(config_value_url_password("unix://:x@/run/r.sock", &from, &to) && from == 8 && to == 9);
+    assert_true(config_value_url_password("redis://u:p@ss@h:1/0", &from, &to) && from == 10 &&
+                to == 14);
+    assert_true(config_value_url_password("unix://:x@/run/r.sock", &from, &to) && from == 8 &&
+                to == 9);
     assert_false(config_value_url_password("redis://u@h:1/0", &from, &to));
     assert_false(config_value_url_password("redis://h:6379/0?x=a:b@c", &from, &to));
     assert_false(config_value_url_password("u:p@h", &from, &to));
@@ -116,8 +134,16 @@ static void a_slip_is_one_step_and_the_nearest_word_wins(void **state)
 static void every_byte_string_is_judged_as_utf_8_by_the_standard(void **state)
 {
     (void)state;
-    static const char *const bad[] = {"\x80", "\xC0\x80", "\xC1\xBF", "\xE0\x80\x80", "\xED\xA0\x80", "\xF0\x80\x80\x80", "\xF4\x90\x80\x80", "\xF5\x80\x80\x80",
-                                      "\xE7\x9F", "\xFF"};
+    static const char *const bad[] = {"\x80",
+                                      "\xC0\x80",
+                                      "\xC1\xBF",
+                                      "\xE0\x80\x80",
+                                      "\xED\xA0\x80",
+                                      "\xF0\x80\x80\x80",
+                                      "\xF4\x90\x80\x80",
+                                      "\xF5\x80\x80\x80",
+                                      "\xE7\x9F",
+                                      "\xFF"};
     static const char zhi[] = "\xE7\x9F\xA5";
     uint32_t code;
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
