@@ -10,6 +10,7 @@ import re
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.parse
 import urllib.request
@@ -105,9 +106,9 @@ class View:
         self.args = args
         self.redis = Redis(args.redis)
         self.items = titles_of(args.items)
-        self.producer = subprocess.Popen(['kcat', '-P', '-b', args.kafka, '-t', 'events', '-K', '\t', '-X', 'linger.ms=0', '-q'],
-                                         stdin=subprocess.PIPE, text=True)
+        self.kcat = ['kcat', '-P', '-b', args.kafka, '-t', 'events', '-K', '\t', '-X', 'linger.ms=0', '-q']
         self.delays = []
+        self.changed = None
         self.n = 0
 
     def alive(self):
@@ -129,17 +130,16 @@ class View:
         event = {'event_id': 'demo-%d-%d' % (os.getpid(), self.n + now), 'type': kind, 'user_id': USER, 'item_id': item, 'ts': now}
         if kind == 'watch':
             event.update(watch_ms=int(length * 0.9), duration_ms=length)
-        self.producer.stdin.write('%s\t%s\n' % (USER, json.dumps(event)))
-        self.producer.stdin.flush()
+        subprocess.run(self.kcat, input='%s\t%s' % (USER, json.dumps(event)), text=True, check=False)
 
-    def wait_for_change(self, old, seconds):
-        start = time.monotonic()
-        while time.monotonic() - start < seconds:
+    def watch_list(self, seconds):
+        """In a thread: the first list that differs, and when a reader saw it."""
+        old, start = self.redis.list_of(USER), time.monotonic()
+        while time.monotonic() - start < seconds and not self.changed:
             new = self.redis.list_of(USER)
-            if new and (not old or new['items'] != old['items']):
-                return new, (time.monotonic() - start) * 1000
+            if new and new['items'] != (old or {}).get('items'):
+                self.changed = (new, time.time() * 1000)
             time.sleep(0.0005)
-        return None, 0
 
     def first_list(self):
         start, asked = time.monotonic(), 0
@@ -165,11 +165,16 @@ class View:
     def step(self, current, k):
         kind = ACTIONS[k % len(ACTIONS)]
         item = current['items'][k * 3 % SHOWN]
+        self.changed = None
+        watcher = threading.Thread(target=self.watch_list, args=(3,))
+        watcher.start()
         self.act(item, kind)
-        new, ms = self.wait_for_change(current, 3)
-        if not new:
+        watcher.join()
+        if not self.changed:
             print('  %s: %s %s; the list is as it was' % (USER, kind, self.name(item)))
             return current
+        new, seen_ms = self.changed
+        ms = seen_ms - new['ts']  # ts: when the event entered the log (Kafka's timestamp, whole milliseconds)
         self.delays.append(ms)
         fresh = [i for i in new['items'] if i not in current['items']]
         print('\n  %s: %-8s %s' % (USER, kind, self.name(item)))
@@ -225,9 +230,6 @@ def main():
         return view.run()
     except KeyboardInterrupt:
         return 130
-    finally:
-        view.producer.stdin.close()
-        view.producer.wait()
 
 
 if __name__ == '__main__':

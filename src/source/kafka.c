@@ -38,6 +38,7 @@
 #define MAX_HEADERS 64        /* of one message; more are left out */
 #define SESSION_MS 20000      /* a killed engine is back within this, or the group forgets it */
 #define STRANGER_WAIT_MS 30000 /* how long who had everything waits for another engine to be gone */
+#define SOLE_MS 7000           /* two heartbeats: a rebalance would have been told by then */
 #define CLOSE_MS 5000
 #define MS ((int64_t)1000000)  /* in ns */
 
@@ -60,8 +61,10 @@ struct kafka_source {
 
     bool began;        /* subscribed or assigned */
     rd_kafka_topic_partition_list_t *given; /* by the group; NULL: none now */
-    int64_t given_ns, back_ns; /* when; when to subscribe again, 0: is subscribed */
-    int64_t alone_ns;  /* since when another engine holds a part, 0: not */
+    int64_t given_ns, back_ns; /* when; when the client comes back, 0: it is there */
+    int64_t part_ns;   /* since when only a part is given, 0: is not (atomic: read by the scout) */
+    int64_t sole_ns;   /* since when that is so though nobody else is in the group */
+    char member[160];  /* our name in the group, for the scout; written before part_ns */
     bool checked;      /* everything was given; fetching */
     bool had_all;
     int n_events;      /* partitions */
@@ -74,6 +77,10 @@ struct kafka_source {
     enum zl_status fatal;
     struct zl_error words;
 };
+
+static enum zl_status open_client(struct kafka_source *k, bool events, struct zl_error *err);
+static void close_queue(rd_kafka_queue_t **queue);
+static void destroy_in_time(rd_kafka_t **clients, int n, int64_t until_ns);
 
 /* ---- settings ---- */
 
@@ -322,22 +329,19 @@ static void ask_items_high(struct kafka_source *k, struct scout_answer *a)
 static void ask_members(struct kafka_source *k, struct scout_answer *a)
 {
     const struct rd_kafka_group_list *list;
-    char *me = rd_kafka_memberid(k->events);
     a->n_members = -1;
     a->stranger[0] = '\0';
-    if (rd_kafka_list_groups(k->events, k->base.cfg.group, &list, 2000) == 0) {
+    if (rd_kafka_list_groups(k->items, k->base.cfg.group, &list, 2000) == 0) {
         if (list->group_cnt == 1) {
             const struct rd_kafka_group_info *g = &list->groups[0];
             a->n_members = g->member_cnt;
             for (int i = 0; i < g->member_cnt; i++)
-                if (!me || strcmp(g->members[i].member_id, me) != 0)
+                if (strcmp(g->members[i].member_id, k->member) != 0)
                     snprintf(a->stranger, sizeof a->stranger, "%.80s at %.40s",
                              g->members[i].member_id, g->members[i].client_host);
         }
         rd_kafka_group_list_destroy(list);
     }
-    if (me)
-        rd_kafka_mem_free(k->events, me);
 }
 
 static void ask(void *ctx, struct scout_answer *a)
@@ -352,7 +356,8 @@ static void ask(void *ctx, struct scout_answer *a)
         }
     }
     ask_items_high(k, a);
-    if (__atomic_load_n(&k->alone_ns, __ATOMIC_RELAXED))
+    a->soon = __atomic_load_n(&k->part_ns, __ATOMIC_ACQUIRE) != 0;
+    if (a->soon)
         ask_members(k, a);
 }
 
@@ -461,6 +466,12 @@ static enum zl_topic topic_named(const struct kafka_source *k, const char *name)
     return controls && strcmp(name, controls) == 0 ? ZL_TOPIC_CONTROLS : ZL_TOPIC_EVENTS;
 }
 
+static void set_part(struct kafka_source *k, int64_t since_ns)
+{
+    k->sole_ns = 0;
+    __atomic_store_n(&k->part_ns, since_ns, __ATOMIC_RELEASE);
+}
+
 /* Starts fetching, each partition at the offset that the state expects. */
 static void take_given(struct kafka_source *k)
 {
@@ -474,7 +485,7 @@ static void take_given(struct kafka_source *k)
         return;
     }
     k->checked = k->had_all = true;
-    __atomic_store_n(&k->alone_ns, 0, __ATOMIC_RELAXED);
+    set_part(k, 0);
     k->n_events = count_given(k, ZL_TOPIC_EVENTS);
     k->trouble[0] = '\0';
     LOG(INFO, ROOM, "following %d partitions of %s", k->given->cnt,
@@ -482,44 +493,70 @@ static void take_given(struct kafka_source *k)
 }
 
 /* The group gave us an assignment of an earlier session (the topic grew while we were away, and a static member that comes back
- * gets what it had). Only its expiry brings a new one. */
+ * gets what it had). Only its expiry brings a new one, so the client is put away until then; unsubscribing is not enough, the
+ * library never gets out of that. */
 static void leave_for_a_while(struct kafka_source *k)
 {
     snprintf(k->trouble, sizeof k->trouble,
              "the group still holds an assignment of %d partitions from before; it expires in %d s",
              k->given->cnt, SESSION_MS / 1000);
     LOG(WARN, ROOM, "%s", k->trouble);
-    rd_kafka_unsubscribe(k->events);
     forget_given(k);
-    __atomic_store_n(&k->alone_ns, 0, __ATOMIC_RELAXED);
+    set_part(k, 0);
+    close_queue(&k->events_queue);
+    destroy_in_time(&k->events, 1, clock_monotonic_ns() + CLOSE_MS * MS);
     k->back_ns = clock_monotonic_ns() + (SESSION_MS + 2000) * MS;
 }
 
-/* A part was given. Who had everything waits for the newcomer to find out that it is one; the newcomer stops. */
-static void judge_part(struct kafka_source *k)
+static void come_back(struct kafka_source *k)
 {
-    int64_t now = clock_monotonic_ns();
+    struct zl_error err;
+    k->back_ns = 0;
+    k->began = false;
+    if (open_client(k, true, &err) != ZL_OK) /* the same settings worked before */
+        fail_with(k, ZL_EINTERNAL, err.text);
+}
+
+static void name_us(struct kafka_source *k)
+{
+    char *me = rd_kafka_memberid(k->events);
+    snprintf(k->member, sizeof k->member, "%s", me ? me : "");
+    if (me)
+        rd_kafka_mem_free(k->events, me);
+}
+
+/* Another engine is there. Who had everything waits for the newcomer to find out that it is one; the newcomer stops. */
+static void judge_stranger(struct kafka_source *k, int64_t now_ns)
+{
     char text[900];
-    if (!k->alone_ns) {
-        __atomic_store_n(&k->alone_ns, now, __ATOMIC_RELAXED);
-        scout_wake(k->scout);
-        return;
-    }
-    if (k->answer.asked_ns < k->alone_ns || k->answer.n_members < 0) {
-        scout_wake(k->scout);
-        return;
-    }
-    if (k->answer.n_members <= 1) {
-        leave_for_a_while(k);
-        return;
-    }
     snprintf(text, sizeof text,
              "another engine is in the group %s (%s), which was given a part of the partitions: scale-out is not built yet. "
              "Stop the other one, or give this one a source.group of its own",
              k->base.cfg.group, k->answer.stranger);
     snprintf(k->trouble, sizeof k->trouble, "%.255s", text);
-    if (!k->had_all || now - k->alone_ns > STRANGER_WAIT_MS * MS)
+    k->sole_ns = 0;
+    if (!k->had_all || now_ns - k->part_ns > STRANGER_WAIT_MS * MS)
         fail_with(k, ZL_ECONFIG, text);
+}
+
+/* Only a part was given. */
+static void judge_part(struct kafka_source *k)
+{
+    int64_t now_ns = clock_monotonic_ns();
+    if (!k->part_ns) {
+        name_us(k);
+        set_part(k, now_ns);
+        scout_wake(k->scout);
+        return;
+    }
+    if (k->answer.asked_ns < k->part_ns || k->answer.n_members < 0)
+        return; /* the scout is at it */
+    if (k->answer.n_members > 1)
+        judge_stranger(k, now_ns);
+    else if (!k->sole_ns)
+        k->sole_ns = now_ns; /* one has just left: the group is about to tell us */
+    else if (now_ns - k->sole_ns > SOLE_MS * MS)
+        leave_for_a_while(k);
 }
 
 static void judge_given(struct kafka_source *k)
@@ -554,7 +591,6 @@ static void subscribe(struct kafka_source *k)
     if (code)
         LOG(ERROR, ROOM, "cannot subscribe: %s", rd_kafka_err2str(code));
     k->began = code == RD_KAFKA_RESP_ERR_NO_ERROR;
-    k->back_ns = 0;
     snprintf(k->trouble, sizeof k->trouble, "waiting for the group to assign the partitions");
 }
 
@@ -572,14 +608,14 @@ static void assign_range(struct kafka_source *k)
 
 static void follow_events(struct kafka_source *k)
 {
-    if (!k->items_ready)
+    if (k->back_ns && clock_monotonic_ns() > k->back_ns)
+        come_back(k);
+    if (!k->items_ready || !k->events)
         return;
-    if (!k->began || (k->back_ns && clock_monotonic_ns() > k->back_ns)) {
-        if (k->base.cfg.until)
-            assign_range(k);
-        else
-            subscribe(k);
-    }
+    if (!k->began && k->base.cfg.until)
+        assign_range(k);
+    else if (!k->began)
+        subscribe(k);
     if (!k->base.cfg.until)
         judge_given(k);
 }
@@ -739,7 +775,7 @@ static void take_queue(struct kafka_source *k, rd_kafka_t *rk, rd_kafka_queue_t 
                        struct source_batch *out)
 {
     int room = SOURCE_BATCH - k->n_held;
-    if (room == 0)
+    if (room == 0 || !queue)
         return;
     rd_kafka_message_t **from = k->held + k->n_held;
     ssize_t n = rd_kafka_consume_batch_queue(queue, 0, from, (size_t)room);
@@ -809,10 +845,10 @@ static int kafka_partitions(const struct source *s)
 static int64_t kafka_high_watermark(struct source *s, enum zl_topic topic, int32_t partition)
 {
     struct kafka_source *k = (struct kafka_source *)s;
+    rd_kafka_t *rk = topic == ZL_TOPIC_ITEMS ? k->items : k->events;
     int64_t low, high;
-    if (!k->asked[topic] ||
-        rd_kafka_get_watermark_offsets(topic == ZL_TOPIC_ITEMS ? k->items : k->events,
-                                       s->cfg.topics[topic], partition, &low, &high) != 0)
+    if (!rk || !k->asked[topic] ||
+        rd_kafka_get_watermark_offsets(rk, s->cfg.topics[topic], partition, &low, &high) != 0)
         return -1;
     return high >= 0 ? high : -1;
 }
@@ -859,30 +895,45 @@ static void leave_group(struct kafka_source *k, int64_t until_ns)
     }
 }
 
+static void close_queue(rd_kafka_queue_t **queue)
+{
+    if (!*queue)
+        return;
+    rd_kafka_queue_io_event_enable(*queue, -1, NULL, 0);
+    rd_kafka_queue_destroy(*queue);
+    *queue = NULL;
+}
+
 static void *destroy_clients(void *arg)
 {
     rd_kafka_t **clients = arg;
-    for (int i = 0; i < 2; i++)
-        if (clients[i])
-            rd_kafka_destroy_flags(clients[i], RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+    for (int i = 0; clients[i]; i++)
+        rd_kafka_destroy_flags(clients[i], RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
     free(clients);
     return NULL;
 }
 
-/* The library can hang in here (a reference lost with a partition, below 2.1): a thread does it, and is left behind when it does. */
-static void destroy_in_time(struct kafka_source *k, int64_t until_ns)
+static struct timespec wall_after(int64_t ns)
 {
-    rd_kafka_t **clients = xcalloc(2, sizeof *clients);
-    clients[0] = k->events;
-    clients[1] = k->items;
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    ns += t.tv_nsec;
+    return (struct timespec){t.tv_sec + (time_t)(ns / 1000000000), (long)(ns % 1000000000)};
+}
+
+/* The library can hang in here (a reference lost with a partition, below 2.1): a thread does it, and is left behind when it does. */
+static void destroy_in_time(rd_kafka_t **clients, int n, int64_t until_ns)
+{
+    rd_kafka_t **doomed = xcalloc((size_t)n + 1, sizeof *doomed);
+    for (int i = 0, to = 0; i < n; i++) {
+        if (clients[i])
+            doomed[to++] = clients[i];
+        clients[i] = NULL;
+    }
     pthread_t thread;
-    ASSERT(pthread_create(&thread, NULL, destroy_clients, clients) == 0);
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    int64_t ns = until_ns - clock_monotonic_ns();
-    ns = (ns > 500 * MS ? ns : 500 * MS) + until.tv_nsec;
-    until.tv_sec += (time_t)(ns / 1000000000);
-    until.tv_nsec = (long)(ns % 1000000000);
+    ASSERT(pthread_create(&thread, NULL, destroy_clients, doomed) == 0);
+    int64_t left_ns = until_ns - clock_monotonic_ns();
+    struct timespec until = wall_after(left_ns > 500 * MS ? left_ns : 500 * MS);
     if (pthread_timedjoin_np(thread, NULL, &until) != 0) {
         LOG(WARN, ROOM, "librdkafka did not close in %d s; leaving it behind", CLOSE_MS / 1000);
         pthread_detach(thread);
@@ -899,15 +950,11 @@ static void kafka_close(struct source *s)
     for (int t = 0; t < ZL_N_TOPICS; t++)
         if (k->asked[t])
             rd_kafka_topic_destroy(k->asked[t]);
-    rd_kafka_queue_t *queues[2] = {k->items_queue, k->events_queue};
-    for (int i = 0; i < 2; i++) {
-        if (!queues[i])
-            continue;
-        rd_kafka_queue_io_event_enable(queues[i], -1, NULL, 0);
-        rd_kafka_queue_destroy(queues[i]);
-    }
+    close_queue(&k->items_queue);
+    close_queue(&k->events_queue);
     forget_given(k);
-    destroy_in_time(k, until_ns);
+    rd_kafka_t *clients[2] = {k->events, k->items};
+    destroy_in_time(clients, 2, until_ns);
     if (k->statistics)
         rd_kafka_mem_free(NULL, k->statistics);
     if (k->wake_fd >= 0)
@@ -1045,6 +1092,8 @@ enum zl_status source_kafka_open(const struct source_config *cfg, struct source 
         kafka_close(&k->base);
         return st;
     }
+    for (int t = 0; t < ZL_N_TOPICS; t++)
+        k->answer.n_partitions[t] = -1; /* not known, which is not "none" */
     k->scout = scout_open(ask, on_woken, k);
     *out = &k->base;
     return ZL_OK;
