@@ -66,10 +66,11 @@ static void format_time(char out[32])
 /* Length of the UTF-8 sequence at p, 0 when it is none. */
 static size_t utf8_length(const unsigned char *p)
 {
-    size_t n = p[0] < 0x80 ? 1 : p[0] >= 0xC2 && p[0] < 0xE0 ? 2
-             : p[0] >= 0xE0 && p[0] < 0xF0                   ? 3
-             : p[0] >= 0xF0 && p[0] < 0xF5                   ? 4
-                                                             : 0;
+    size_t n = p[0] < 0x80                   ? 1
+               : p[0] >= 0xC2 && p[0] < 0xE0 ? 2
+               : p[0] >= 0xE0 && p[0] < 0xF0 ? 3
+               : p[0] >= 0xF0 && p[0] < 0xF5 ? 4
+                                             : 0;
     for (size_t i = 1; i < n; i++)
         if ((p[i] & 0xC0) != 0x80)
             return 0;
@@ -104,7 +105,8 @@ static size_t put_words(const char *words, bool json, char *out, size_t capacity
     return at;
 }
 
-static size_t put_line(enum log_level level, const char *room, const char *words, char line[MAX_LINE])
+static size_t put_line(enum log_level level, const char *room, const char *words,
+                       char line[MAX_LINE])
 {
     static const char *const text_names[] = {"DEBUG", "INFO ", "WARN ", "ERROR"};
     static const char *const json_names[] = {"debug", "info", "warn", "error"};
@@ -113,8 +115,9 @@ static size_t put_line(enum log_level level, const char *room, const char *words
     size_t at;
     format_time(ts);
     if (json)
-        at = (size_t)snprintf(line, 200, "{\"ts\":\"%s\",\"level\":\"%s\",\"room\":\"%.64s\",\"msg\":\"",
-                              ts, json_names[level], room);
+        at = (size_t)snprintf(line, 200,
+                              "{\"ts\":\"%s\",\"level\":\"%s\",\"room\":\"%.64s\",\"msg\":\"", ts,
+                              json_names[level], room);
     else
         at = (size_t)snprintf(line, 200, "%s %s %.64s: ", ts, text_names[level], room);
     at += put_words(words, json, line + at, MAX_LINE - at - 4);

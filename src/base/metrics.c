@@ -57,7 +57,7 @@ struct row {
     unsigned first_label;    /* labels below it are never shown */
     bool open;               /* shown once set, label by label */
     const struct buckets *buckets;
-    unsigned histogram;      /* index of its first histogram */
+    unsigned histogram; /* index of its first histogram */
 };
 
 static char info_labels[MAX_LABEL_TEXT] = "version=\"\",librdkafka=\"\",kernel=\"\"";
@@ -412,7 +412,7 @@ static const char *number(double value, char out[32])
 static void render_histogram(FILE *out, const struct row *r, unsigned label, const char *labels)
 {
     const struct histogram *h = &histograms[r->histogram + label];
-    uint64_t in[MAX_BOUNDS + 1], below = 0;
+    uint64_t in[MAX_BOUNDS + 1] = {0}, below = 0;
     char digits[32];
     const char *comma = *labels ? "," : "";
     uint64_t all = read_buckets(h, r->buckets->n, in);
@@ -479,11 +479,12 @@ void metrics_render(FILE *out)
 
 void metrics_document(FILE *out)
 {
-    fprintf(out,
-            "# Metrics\n\n"
-            "Served as Prometheus text at `/metrics` of `monitor.listen` (127.0.0.1:9464 by default).\n"
-            "This page is made from the table in `src/base/metrics.c`.\n\n"
-            "| name | type | labels | what it says |\n|---|---|---|---|\n");
+    fprintf(
+        out,
+        "# Metrics\n\n"
+        "Served as Prometheus text at `/metrics` of `monitor.listen` (127.0.0.1:9464 by default).\n"
+        "This page is made from the table in `src/base/metrics.c`.\n\n"
+        "| name | type | labels | what it says |\n|---|---|---|---|\n");
     for (int m = 0; m < METRIC_N; m++)
         fprintf(out, "| `%s` | %s | %s | %s |\n", table[m].name, type_name(table[m].kind),
                 table[m].label_names, table[m].help);

@@ -63,7 +63,8 @@ static int parse_headers(struct zl_span rest)
         struct zl_span name = take_word(&value, ':');
         if (name.len == 0 || isspace((unsigned char)name.ptr[0]))
             return 400; /* a folded line: long out of use, and a way to hide a header */
-        if (same_name(name, "transfer-encoding") || (same_name(name, "content-length") && !is_zero(value)))
+        if (same_name(name, "transfer-encoding") ||
+            (same_name(name, "content-length") && !is_zero(value)))
             return 413;
     }
     return 400; /* no empty line */

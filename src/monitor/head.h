@@ -8,8 +8,8 @@
 #include "zhiliu/span.h"
 
 struct monitor_head {
-    bool body_wanted;   /* GET, not HEAD */
-    char path[256];     /* without query; starts with '/' */
+    bool body_wanted; /* GET, not HEAD */
+    char path[256];   /* without query; starts with '/' */
 };
 
 /* head: request line and header lines, with the empty line that ends them. 0: *out is filled in; else the HTTP status to answer: 400

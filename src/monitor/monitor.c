@@ -56,7 +56,7 @@ struct monitor {
     bool running;
     struct connection *connections; /* the thread's */
     int n_connections;
-    pthread_mutex_t lock;           /* of reasons */
+    pthread_mutex_t lock; /* of reasons */
     char reasons[MOST_REASONS_BYTES];
 };
 
@@ -80,37 +80,29 @@ static void connection_free(struct connection *c)
 static const char *phrase_of(int status)
 {
     switch (status) {
-    case 200:
-        return "OK";
-    case 400:
-        return "Bad Request";
-    case 404:
-        return "Not Found";
-    case 405:
-        return "Method Not Allowed";
-    case 413:
-        return "Content Too Large";
-    case 414:
-        return "URI Too Long";
-    case 431:
-        return "Request Header Fields Too Large";
-    case 503:
-        return "Service Unavailable";
-    case 505:
-        return "HTTP Version Not Supported";
-    default:
-        return "";
+    case 200: return "OK";
+    case 400: return "Bad Request";
+    case 404: return "Not Found";
+    case 405: return "Method Not Allowed";
+    case 413: return "Content Too Large";
+    case 414: return "URI Too Long";
+    case 431: return "Request Header Fields Too Large";
+    case 503: return "Service Unavailable";
+    case 505: return "HTTP Version Not Supported";
+    default: return "";
     }
 }
 
-static void send_answer(struct connection *c, struct monitor_page page, const char *body, size_t len, bool body_wanted)
+static void send_answer(struct connection *c, struct monitor_page page, const char *body,
+                        size_t len, bool body_wanted)
 {
     struct evbuffer *out = bufferevent_get_output(c->stream);
-    evbuffer_add_printf(out,
-                        "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n"
-                        "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n%sConnection: close\r\n\r\n",
-                        page.status, phrase_of(page.status), page.type, len,
-                        page.status == 405 ? "Allow: GET, HEAD\r\n" : "");
+    evbuffer_add_printf(
+        out,
+        "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n"
+        "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n%sConnection: close\r\n\r\n",
+        page.status, phrase_of(page.status), page.type, len,
+        page.status == 405 ? "Allow: GET, HEAD\r\n" : "");
     if (body_wanted)
         evbuffer_add(out, body, len);
     c->answered = true;
@@ -120,7 +112,8 @@ static void answer_refusal(struct connection *c, int status)
 {
     char body[64];
     int len = snprintf(body, sizeof body, "%s\n", phrase_of(status));
-    send_answer(c, (struct monitor_page){status, "text/plain; charset=utf-8"}, body, (size_t)len, true);
+    send_answer(c, (struct monitor_page){status, "text/plain; charset=utf-8"}, body, (size_t)len,
+                true);
 }
 
 static void answer(struct connection *c, const struct monitor_head *head)
@@ -143,7 +136,8 @@ static void answer(struct connection *c, const struct monitor_head *head)
 /* Length of the head with its empty line; 0: not whole yet. */
 static size_t head_length(struct evbuffer *in)
 {
-    struct evbuffer_ptr crlf = evbuffer_search(in, "\r\n\r\n", 4, NULL), lf = evbuffer_search(in, "\n\n", 2, NULL);
+    struct evbuffer_ptr crlf = evbuffer_search(in, "\r\n\r\n", 4, NULL),
+                        lf = evbuffer_search(in, "\n\n", 2, NULL);
     if (crlf.pos >= 0 && (lf.pos < 0 || crlf.pos < lf.pos))
         return (size_t)crlf.pos + 4;
     return lf.pos >= 0 ? (size_t)lf.pos + 2 : 0;
@@ -197,7 +191,8 @@ static void on_deadline(evutil_socket_t fd, short what, void *context)
     connection_free(context);
 }
 
-static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *from, int len, void *context)
+static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *from,
+                      int len, void *context)
 {
     (void)listener;
     (void)from;
@@ -227,7 +222,8 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
 static void on_accept_error(struct evconnlistener *listener, void *context)
 {
     struct monitor *m = context;
-    LOG(WARN, "monitor", "a connection cannot be accepted: %s; trying again in a second", strerror(errno));
+    LOG(WARN, "monitor", "a connection cannot be accepted: %s; trying again in a second",
+        strerror(errno));
     evconnlistener_disable(listener);
     evtimer_add(m->listen_again, &(struct timeval){.tv_sec = 1});
 }
@@ -262,7 +258,7 @@ static bool split_address(const char *listen, char host[256], char port[8])
     if (!colon || strlen(colon + 1) == 0 || strlen(colon + 1) > 5 ||
         strspn(colon + 1, "0123456789") != strlen(colon + 1) || atoi(colon + 1) > 65535)
         return false;
-    strcpy(port, colon + 1);
+    memcpy(port, colon + 1, strlen(colon + 1) + 1);
     size_t len = (size_t)(colon - listen);
     if (len >= 2 && listen[0] == '[' && listen[len - 1] == ']') {
         listen++;
@@ -272,17 +268,15 @@ static bool split_address(const char *listen, char host[256], char port[8])
     }
     if (len >= 256)
         return false;
-    memcpy(host, listen, len);
-    host[len] = '\0';
-    if (len == 0)
-        strcpy(host, "127.0.0.1");
+    snprintf(host, 256, "%.*s", len ? (int)len : 9, len ? listen : "127.0.0.1");
     return true;
 }
 
 static bool is_loopback(const struct sockaddr *address)
 {
     if (address->sa_family == AF_INET)
-        return (ntohl(((const struct sockaddr_in *)(const void *)address)->sin_addr.s_addr) >> 24) == 127;
+        return (ntohl(((const struct sockaddr_in *)(const void *)address)->sin_addr.s_addr) >>
+                24) == 127;
     return address->sa_family == AF_INET6 &&
            IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)(const void *)address)->sin6_addr);
 }
@@ -290,6 +284,7 @@ static bool is_loopback(const struct sockaddr *address)
 static int bound_port(evutil_socket_t fd)
 {
     struct sockaddr_storage at;
+    memset(&at, 0, sizeof at);
     socklen_t len = sizeof at;
     if (getsockname(fd, (struct sockaddr *)&at, &len) != 0)
         return 0;
@@ -300,26 +295,32 @@ static int bound_port(evutil_socket_t fd)
 static enum zl_status listen_at(struct monitor *m, const char *listen, struct zl_error *err)
 {
     char host[256], port[8];
-    struct addrinfo *address, hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
+    struct addrinfo *address = NULL,
+                    hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
     if (!split_address(listen, host, port))
-        return zl_fail(err, ZL_ECONFIG, "monitor.listen is '%.100s': expected host:port, [address]:port, or off", listen);
+        return zl_fail(err, ZL_ECONFIG,
+                       "monitor.listen is '%.100s': expected host:port, [address]:port, or off",
+                       listen);
     int bad = getaddrinfo(host, port, &hints, &address);
-    if (bad)
+    if (bad || !address)
         return zl_fail(err, ZL_EIO, "monitor.listen %s: %s", listen, gai_strerror(bad));
-    m->listener = evconnlistener_new_bind(m->base, on_accept, m,
-                                          LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE, 64,
-                                          address->ai_addr, (int)address->ai_addrlen);
+    m->listener = evconnlistener_new_bind(
+        m->base, on_accept, m, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE,
+        64, address->ai_addr, (int)address->ai_addrlen);
     int error = errno;
     bool open_to_others = !is_loopback(address->ai_addr);
     freeaddrinfo(address);
     if (!m->listener)
-        return zl_fail(err, ZL_EIO, "monitor.listen %s: %s%s", listen, strerror(error),
-                       error == EADDRINUSE ? "; does another engine run here? set monitor.listen to another port, or to off"
-                                           : "");
+        return zl_fail(
+            err, ZL_EIO, "monitor.listen %s: %s%s", listen, strerror(error),
+            error == EADDRINUSE
+                ? "; does another engine run here? set monitor.listen to another port, or to off"
+                : "");
     evconnlistener_set_error_cb(m->listener, on_accept_error);
     m->port = bound_port(evconnlistener_get_fd(m->listener));
     if (open_to_others)
-        LOG(WARN, "monitor", "listening on %s: other machines can read the metrics; there is no password", listen);
+        LOG(WARN, "monitor",
+            "listening on %s: other machines can read the metrics; there is no password", listen);
     return ZL_OK;
 }
 
@@ -361,7 +362,8 @@ enum zl_status monitor_open(const char *listen, struct monitor **out, struct zl_
         goto fail;
     int bad = start_thread(m);
     if (bad) {
-        st = zl_fail(err, ZL_EINTERNAL, "the monitor's thread cannot be started: %s", strerror(bad));
+        st =
+            zl_fail(err, ZL_EINTERNAL, "the monitor's thread cannot be started: %s", strerror(bad));
         goto fail;
     }
     *out = m;
@@ -379,8 +381,10 @@ void monitor_close(struct monitor *m)
         eventfd_write(m->stop_fd, 1);
         pthread_join(m->thread, NULL);
     }
-    while (m->connections)
-        connection_free(m->connections);
+    for (struct connection *c = m->connections, *next; c; c = next) {
+        next = c->next;
+        connection_free(c);
+    }
     if (m->listener)
         evconnlistener_free(m->listener);
     event_free(m->stop);

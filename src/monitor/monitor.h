@@ -19,7 +19,8 @@ struct monitor;
 /* listen: "127.0.0.1:9464", "[::1]:9464", ":9464" (127.0.0.1); port 0 takes a free one. "" or "off": *out is NULL and ZL_OK; all
  * calls cope with NULL. An address that others can reach is taken, and a log line warns. ZL_ECONFIG: listen is not host:port.
  * ZL_EIO: it cannot be listened on (the words say why). */
-MUST_CHECK enum zl_status monitor_open(const char *listen, struct monitor **out, struct zl_error *err);
+MUST_CHECK enum zl_status monitor_open(const char *listen, struct monitor **out,
+                                       struct zl_error *err);
 /* Waits for the thread, at most for the page it is writing. */
 void monitor_close(struct monitor *m);
 

@@ -57,13 +57,16 @@ static struct monitor_page page_readyz(const char *reasons, int64_t now_ms, FILE
     return (struct monitor_page){503, TEXT};
 }
 
-struct monitor_page monitor_page_write(const char *path, const char *reasons, int64_t now_ms, FILE *out)
+struct monitor_page monitor_page_write(const char *path, const char *reasons, int64_t now_ms,
+                                       FILE *out)
 {
     static const struct {
         const char *path;
         struct monitor_page (*write)(const char *reasons, int64_t now_ms, FILE *out);
-    } pages[] = {
-        {"/", page_index}, {"/metrics", page_metrics}, {"/livez", page_livez}, {"/readyz", page_readyz}};
+    } pages[] = {{"/", page_index},
+                 {"/metrics", page_metrics},
+                 {"/livez", page_livez},
+                 {"/readyz", page_readyz}};
     for (size_t i = 0; i < sizeof pages / sizeof pages[0]; i++)
         if (strcmp(path, pages[i].path) == 0)
             return pages[i].write(reasons, now_ms, out);

@@ -9,11 +9,12 @@
 #define MONITOR_BEAT_MS 5000
 
 struct monitor_page {
-    int status;              /* 200, 404, 503 */
-    const char *type;        /* static: Content-Type */
+    int status;       /* 200, 404, 503 */
+    const char *type; /* static: Content-Type */
 };
 
 /* Writes the body of path to out. reasons: why the engine is not ready, "" when it is. now_ms: wall clock. */
-struct monitor_page monitor_page_write(const char *path, const char *reasons, int64_t now_ms, FILE *out);
+struct monitor_page monitor_page_write(const char *path, const char *reasons, int64_t now_ms,
+                                       FILE *out);
 
 #endif

@@ -63,8 +63,10 @@ static void start_lookup(struct sink_dial *d)
     struct sink_dial_lookup *l = xcalloc(1, sizeof *l);
     memcpy(l->host, d->url->host, sizeof l->host);
     memcpy(l->port, d->url->port, sizeof l->port);
-    l->hints = (struct addrinfo){.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV};
-    if (getaddrinfo(l->host, l->port, &l->hints, &d->addresses) == 0) { /* digits: no name service is asked */
+    l->hints =
+        (struct addrinfo){.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV};
+    if (getaddrinfo(l->host, l->port, &l->hints, &d->addresses) ==
+        0) { /* digits: no name service is asked */
         d->next = d->addresses;
         free(l);
         return;

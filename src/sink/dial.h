@@ -11,11 +11,11 @@ enum sink_dial_state { SINK_DIAL_WAIT, SINK_DIAL_DONE, SINK_DIAL_FAILED };
 
 struct sink_dial_lookup;
 struct sink_dial {
-    const struct sink_url *url;     /* borrowed while dialling */
-    struct sink_dial_lookup *lookup;/* a name on its way, or NULL */
+    const struct sink_url *url;      /* borrowed while dialling */
+    struct sink_dial_lookup *lookup; /* a name on its way, or NULL */
     struct addrinfo *addresses, *next;
-    int fd;                         /* being connected; -1: none yet */
-    char why[200];                  /* words of the newest failure */
+    int fd;        /* being connected; -1: none yet */
+    char why[200]; /* words of the newest failure */
 };
 
 void sink_dial_begin(struct sink_dial *d, const struct sink_url *url);

@@ -83,7 +83,8 @@ size_t sink_format_value(const struct sink_list *list, bool scores, char *out, s
     ASSERT(capacity >= sink_value_bound(list, scores));
     char version[ZL_VERSION_LEN + 1];
     zl_version_format(&list->version, version);
-    char *at = out + snprintf(out, FIXED_BYTES, "{\"v\":1,\"ver\":\"%s\",\"ts\":%lld,\"experiment\":", version,
+    char *at = out + snprintf(out, FIXED_BYTES,
+                              "{\"v\":1,\"ver\":\"%s\",\"ts\":%lld,\"experiment\":", version,
                               (long long)list->ts_ms);
     at = put_object(at, list->experiment);
     at = put(at, ZL_SPAN(",\"items\":["));

@@ -37,17 +37,18 @@
 
 #define FIRST_WAIT_MS 50
 #define MOST_WAIT_MS 2000
-#define CALM_NS 5000000000LL       /* an error this long ago, and none since, is over */
-#define LOOK_UP_NS 5000000LL       /* how often a name on its way is asked for */
+#define CALM_NS 5000000000LL /* an error this long ago, and none since, is over */
+#define LOOK_UP_NS 5000000LL /* how often a name on its way is asked for */
 #define MOST_UNSENT_BYTES (1 << 20)
-#define WRITE_AT_BYTES (64 << 10)  /* sink_put writes by itself from here on */
+#define WRITE_AT_BYTES (64 << 10) /* sink_put writes by itself from here on */
 #define MOST_UNPARSED_BYTES (64 << 10)
 #define GREETING_REPLIES 8
 #define SHA_LEN 40
 
 static const char script[] =
     "local c=redis.pcall('GETRANGE',KEYS[1],14,53) "
-    "if type(c)=='table' then if not string.find(c.err,'WRONGTYPE',1,true) then return c end c='' end "
+    "if type(c)=='table' then if not string.find(c.err,'WRONGTYPE',1,true) then return c end c='' "
+    "end "
     "if #c==40 and c>ARGV[1] and not string.find(c,'[^0-9a-f]') then return c end "
     "redis.call('SET',KEYS[1],ARGV[2],'PX',ARGV[3]) return 1";
 
@@ -79,15 +80,16 @@ struct sink_redis {
 
     struct asked *asked; /* ring, oldest at `first` */
     int first, n_asked, capacity;
-    uint64_t *failed;    /* tokens to hand out as SINK_FAILED, from the front */
+    uint64_t *failed; /* tokens to hand out as SINK_FAILED, from the front */
     int n_failed, n_lists;
 
     struct sink_wire wire;
-    char *value;         /* one value being formatted */
+    char *value; /* one value being formatted */
     size_t value_capacity;
 
-    int64_t now_ns;      /* of the newest poll */
-    int64_t silent_since_ns; /* something is on the way and nothing came since; 0: nothing is on the way */
+    int64_t now_ns; /* of the newest poll */
+    int64_t
+        silent_since_ns; /* something is on the way and nothing came since; 0: nothing is on the way */
     int64_t heard_ns;    /* newest reply */
     int64_t due_ns;      /* AWAY: next dial; READY: room again */
     int64_t error_ns;    /* newest error of a list; 0: the store takes lists */
@@ -146,8 +148,8 @@ static void reply_free(void *reply)
     (void)reply;
 }
 
-static redisReplyObjectFunctions reply_functions = {reply_text, reply_array, reply_integer, reply_nil,
-                                                    reply_free};
+static redisReplyObjectFunctions reply_functions = {reply_text, reply_array, reply_integer,
+                                                    reply_nil, reply_free};
 
 /* ---- waits and words ---- */
 
@@ -256,9 +258,12 @@ static void greet(struct sink_redis *r)
     snprintf(db, sizeof db, "%d", r->url.db);
     if (r->url.db)
         put_command(r, ASK_SELECT, 2, (struct zl_span[]){ZL_SPAN("SELECT"), zl_span_of(db)});
-    put_command(r, ASK_PING, 1, (struct zl_span[]){ZL_SPAN("PING")}); /* takes what a server says before it closes */
-    put_command(r, ASK_NAME, 3,
-                (struct zl_span[]){ZL_SPAN("CLIENT"), ZL_SPAN("SETNAME"), zl_span_of(r->base.cfg.name)});
+    put_command(
+        r, ASK_PING, 1,
+        (struct zl_span[]){ZL_SPAN("PING")}); /* takes what a server says before it closes */
+    put_command(
+        r, ASK_NAME, 3,
+        (struct zl_span[]){ZL_SPAN("CLIENT"), ZL_SPAN("SETNAME"), zl_span_of(r->base.cfg.name)});
     ask_script(r);
 }
 
@@ -310,7 +315,8 @@ static bool take_refusal(struct sink_redis *r)
 {
     const char *error = r->reply.text;
     metrics_add(METRIC_SINK_ERRORS, 0, 1);
-    if (strncmp(error, "NOSCRIPT", 8) == 0) { /* SCRIPT FLUSH, or a restart behind a proxy: once is no trouble */
+    if (strncmp(error, "NOSCRIPT", 8) ==
+        0) { /* SCRIPT FLUSH, or a restart behind a proxy: once is no trouble */
         r->noscripts += !r->script_asked;
         ask_script(r);
         if (r->noscripts == 1)
@@ -555,7 +561,8 @@ static void redis_put(struct sink *s, const struct sink_list *list, int64_t ttl_
     sink_wire_argument(&r->wire, ZL_SPAN("EVALSHA"));
     sink_wire_argument(&r->wire, (struct zl_span){r->sha, SHA_LEN});
     sink_wire_argument(&r->wire, ZL_SPAN("1"));
-    sink_wire_pieces(&r->wire, 4, (struct zl_span[]){prefix, ZL_SPAN("feed:{"), list->user_id, ZL_SPAN("}")});
+    sink_wire_pieces(&r->wire, 4,
+                     (struct zl_span[]){prefix, ZL_SPAN("feed:{"), list->user_id, ZL_SPAN("}")});
     sink_wire_argument(&r->wire, zl_span_of(version));
     sink_wire_argument(&r->wire, value);
     sink_wire_argument(&r->wire, zl_span_of(ttl));
@@ -604,26 +611,31 @@ static void redis_close(struct sink *s)
     free(r);
 }
 
-static const struct sink_ops redis_ops = {redis_close, redis_room,      redis_put,     redis_poll,
-                                          redis_fd,    redis_connected, redis_next_ns, redis_inflight};
+static const struct sink_ops redis_ops = {redis_close,   redis_room,    redis_put,
+                                          redis_poll,    redis_fd,      redis_connected,
+                                          redis_next_ns, redis_inflight};
 
 /* What the config says apart from the URL goes before the URL. */
-static enum zl_status override_credentials(const struct sink_config *cfg, struct sink_url *url, struct zl_error *err)
+static enum zl_status override_credentials(const struct sink_config *cfg, struct sink_url *url,
+                                           struct zl_error *err)
 {
-    const char *user = cfg->username ? cfg->username : "", *password = cfg->password ? cfg->password : "";
+    const char *user = cfg->username ? cfg->username : "",
+               *password = cfg->password ? cfg->password : "";
     if (strlen(user) >= sizeof url->user || strlen(password) >= sizeof url->password)
-        return zl_fail(err, ZL_ECONFIG, "sink: username (at most %zu bytes) or password (%zu) is too long",
+        return zl_fail(err, ZL_ECONFIG,
+                       "sink: username (at most %zu bytes) or password (%zu) is too long",
                        sizeof url->user - 1, sizeof url->password - 1);
     if (*user)
-        strcpy(url->user, user);
+        memcpy(url->user, user, strlen(user) + 1);
     if (*password)
-        strcpy(url->password, password);
+        memcpy(url->password, password, strlen(password) + 1);
     if (url->user[0] && !url->password[0])
         return zl_fail(err, ZL_ECONFIG, "sink: a username without a password");
     return ZL_OK;
 }
 
-enum zl_status sink_redis_open(const struct sink_config *cfg, struct sink **out, struct zl_error *err)
+enum zl_status sink_redis_open(const struct sink_config *cfg, struct sink **out,
+                               struct zl_error *err)
 {
     *out = NULL;
     struct sink_url url;

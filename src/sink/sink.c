@@ -101,7 +101,8 @@ int sink_room(const struct sink *s)
 
 static int64_t jittered(int64_t ttl_ms, struct zl_span user_id)
 {
-    return ttl_ms - (int64_t)(hash_bytes(user_id.ptr, user_id.len, 0) % (uint64_t)(ttl_ms / 10 + 1));
+    return ttl_ms -
+           (int64_t)(hash_bytes(user_id.ptr, user_id.len, 0) % (uint64_t)(ttl_ms / 10 + 1));
 }
 
 void sink_put(struct sink *s, const struct sink_list *list)
@@ -110,10 +111,12 @@ void sink_put(struct sink *s, const struct sink_list *list)
     s->ops->put(s, list, jittered(s->cfg.ttl_ms, list->user_id));
 }
 
-void sink_forget(struct sink *s, uint64_t token, struct zl_span user_id, struct zl_version version, int64_t ts_ms)
+void sink_forget(struct sink *s, uint64_t token, struct zl_span user_id, struct zl_version version,
+                 int64_t ts_ms)
 {
     ASSERT(sink_room(s) > 0);
-    struct sink_list empty = {.token = token, .user_id = user_id, .version = version, .ts_ms = ts_ms};
+    struct sink_list empty = {
+        .token = token, .user_id = user_id, .version = version, .ts_ms = ts_ms};
     s->ops->put(s, &empty, FORGET_TTL_MS);
 }
 
@@ -146,7 +149,8 @@ int64_t sink_next_ns(const struct sink *s)
 }
 
 /* Goes on until `done` or the first failure; says whether it was `done`. */
-static bool check_until(struct sink *s, int64_t deadline_ns, bool want_answer, struct sink_answer *answer)
+static bool check_until(struct sink *s, int64_t deadline_ns, bool want_answer,
+                        struct sink_answer *answer)
 {
     for (;;) {
         int64_t now = clock_monotonic_ns();

@@ -18,14 +18,15 @@ enum sink_kind { SINK_REDIS, SINK_STDOUT, SINK_NONE };
 
 struct sink_config {
     enum sink_kind kind;
-    const char *url;           /* redis://[user[:password]@]host[:port][/db], unix:///path/to.sock[?db=n], unix://user:pw@/path */
+    const char *
+        url; /* redis://[user[:password]@]host[:port][/db], unix:///path/to.sock[?db=n], unix://user:pw@/path */
     const char *username, *password; /* override the URL's; NULL: none */
-    const char *prefix;        /* "zl:" */
-    int64_t ttl_ms;            /* 7 days; 10 % jitter by user hash, downwards */
+    const char *prefix;              /* "zl:" */
+    int64_t ttl_ms;                  /* 7 days; 10 % jitter by user hash, downwards */
     bool scores;
-    int inflight;              /* lists on the way at once; 256 */
-    int64_t timeout_ms;        /* an unanswered connection is closed after this; 2,000 */
-    const char *name;          /* CLIENT SETNAME, NULL: "zhiliu" */
+    int inflight;       /* lists on the way at once; 256 */
+    int64_t timeout_ms; /* an unanswered connection is closed after this; 2,000 */
+    const char *name;   /* CLIENT SETNAME, NULL: "zhiliu" */
 };
 
 enum sink_result { SINK_WRITTEN, SINK_STALE, SINK_FAILED };
@@ -39,21 +40,22 @@ struct sink_answer {
 
 /* All borrowed for the call. */
 struct sink_list {
-    uint64_t token;                 /* comes back in the answer */
+    uint64_t token; /* comes back in the answer */
     struct zl_span user_id;
     struct zl_version version;
     int64_t ts_ms;
     int n;
     const struct zl_span *items;
-    const float *scores;            /* used when cfg.scores */
-    struct zl_span experiment;      /* JSON object text or empty: {} */
-    struct zl_span explore;         /* the same */
+    const float *scores;       /* used when cfg.scores */
+    struct zl_span experiment; /* JSON object text or empty: {} */
+    struct zl_span explore;    /* the same */
 };
 
 struct sink;
 
 /* Parses the URL; does not wait for the store. ZL_ECONFIG: the URL is wrong. */
-MUST_CHECK enum zl_status sink_open(const struct sink_config *cfg, struct sink **out, struct zl_error *err);
+MUST_CHECK enum zl_status sink_open(const struct sink_config *cfg, struct sink **out,
+                                    struct zl_error *err);
 /* Sends and waits for what is on the way, up to wait_ms; then closes. */
 void sink_close(struct sink *s, int wait_ms);
 
@@ -63,7 +65,8 @@ int sink_room(const struct sink *s);
 void sink_put(struct sink *s, const struct sink_list *list);
 /* Deletes a user's list (privacy request): leaves a marker of this version for 1 h, so that no stale writer revives it. Readers see an
  * empty list. Counts as one list. */
-void sink_forget(struct sink *s, uint64_t token, struct zl_span user_id, struct zl_version version, int64_t ts_ms);
+void sink_forget(struct sink *s, uint64_t token, struct zl_span user_id, struct zl_version version,
+                 int64_t ts_ms);
 /* Connects, writes, reads, times out; hands out up to max answers (max > 0). now_ns is monotonic. Returns how many; when it
  * is max, there may be more: call again. Counts METRIC_SINK_*; METRIC_LISTS_WRITTEN is the caller's. */
 int sink_poll(struct sink *s, int64_t now_ns, struct sink_answer *answers, int max);
@@ -79,7 +82,8 @@ int64_t sink_next_ns(const struct sink *s);
 
 /* For `check`: connects with these credentials, PING, loads the script and writes the list of the user "zhiliu check" for one second.
  * Waits up to timeout_ms. ZL_EUNREACHABLE: the words say what Redis refused. */
-MUST_CHECK enum zl_status sink_check(const struct sink_config *cfg, int timeout_ms, struct zl_error *err);
+MUST_CHECK enum zl_status sink_check(const struct sink_config *cfg, int timeout_ms,
+                                     struct zl_error *err);
 
 /* The value as it is stored, appended to out (capacity checked by ASSERT against sink_value_bound). Returns its length. */
 size_t sink_format_value(const struct sink_list *list, bool scores, char *out, size_t capacity);

@@ -20,14 +20,15 @@ struct sink_ops {
 
 struct sink {
     const struct sink_ops *ops;
-    struct sink_config cfg;  /* strings are the sink's copies */
+    struct sink_config cfg; /* strings are the sink's copies */
     uint64_t connections, failures;
-    bool quiet;              /* sink_check says itself what is wrong: no log lines */
+    bool quiet; /* sink_check says itself what is wrong: no log lines */
     char why[512];
 };
 
 /* Each allocates its own struct with a struct sink as first member; cfg is filled in by the caller afterwards. */
-MUST_CHECK enum zl_status sink_redis_open(const struct sink_config *cfg, struct sink **out, struct zl_error *err);
+MUST_CHECK enum zl_status sink_redis_open(const struct sink_config *cfg, struct sink **out,
+                                          struct zl_error *err);
 /* SINK_STDOUT writes lines to descriptor 1; SINK_NONE takes and forgets. */
 struct sink *sink_stdout_open(const struct sink_config *cfg);
 

@@ -133,9 +133,9 @@ static void stdout_close(struct sink *s)
     free(s);
 }
 
-static const struct sink_ops stdout_ops = {stdout_close,     stdout_room,    stdout_put,
-                                           stdout_poll,      stdout_fd,      stdout_connected,
-                                           stdout_next_ns,   stdout_inflight};
+static const struct sink_ops stdout_ops = {stdout_close,   stdout_room,    stdout_put,
+                                           stdout_poll,    stdout_fd,      stdout_connected,
+                                           stdout_next_ns, stdout_inflight};
 
 /* Without this a closed pipe would end the process before write() could say EPIPE. A handler of the program's own stays. */
 static void ignore_broken_pipes(void)

@@ -9,7 +9,8 @@
 
 #include "zhiliu/span.h"
 
-#define SHAPES "expected redis://[user[:password]@]host[:port][/db] or unix://[user:password@]/path[?db=n]"
+#define SHAPES                                                                                     \
+    "expected redis://[user[:password]@]host[:port][/db] or unix://[user:password@]/path[?db=n]"
 
 static int hex_digit(char c)
 {
@@ -22,7 +23,8 @@ static bool decode_percent(struct zl_span text, char *out, size_t capacity)
     for (size_t i = 0; i < text.len; i++) {
         char c = text.ptr[i];
         if (c == '%') {
-            if (i + 2 >= text.len || hex_digit(text.ptr[i + 1]) < 0 || hex_digit(text.ptr[i + 2]) < 0)
+            if (i + 2 >= text.len || hex_digit(text.ptr[i + 1]) < 0 ||
+                hex_digit(text.ptr[i + 2]) < 0)
                 return false;
             c = (char)(hex_digit(text.ptr[i + 1]) * 16 + hex_digit(text.ptr[i + 2]));
             i += 2;
@@ -91,7 +93,8 @@ static struct zl_span cut(struct zl_span *rest, char mark)
 static enum zl_status parse_unix(struct zl_span rest, struct sink_url *out, struct zl_error *err)
 {
     if (!take_credentials(&rest, out))
-        return zl_fail(err, ZL_ECONFIG, "sink url: the user or password is not well percent-encoded; " SHAPES);
+        return zl_fail(err, ZL_ECONFIG,
+                       "sink url: the user or password is not well percent-encoded; " SHAPES);
     struct zl_span query = cut(&rest, '?');
     if (query.ptr && query.len > 3 && memcmp(query.ptr, "db=", 3) == 0)
         out->db = number((struct zl_span){query.ptr + 3, query.len - 3}, 99999);
@@ -100,11 +103,14 @@ static enum zl_status parse_unix(struct zl_span rest, struct sink_url *out, stru
     if (out->db < 0)
         return zl_fail(err, ZL_ECONFIG, "sink url: after '?' only db=NUMBER is known; " SHAPES);
     if (rest.len == 0 || rest.ptr[0] != '/')
-        return zl_fail(err, ZL_ECONFIG, "sink url: the path of a unix socket must be absolute; " SHAPES);
+        return zl_fail(err, ZL_ECONFIG,
+                       "sink url: the path of a unix socket must be absolute; " SHAPES);
     if (!copy_span(rest, out->path, sizeof out->path))
-        return zl_fail(err, ZL_ECONFIG, "sink url: the path of a unix socket has at most 107 bytes");
+        return zl_fail(err, ZL_ECONFIG,
+                       "sink url: the path of a unix socket has at most 107 bytes");
     out->is_unix = true;
-    snprintf(out->words, sizeof out->words, out->db ? "unix://%s?db=%d" : "unix://%s", out->path, out->db);
+    snprintf(out->words, sizeof out->words, out->db ? "unix://%s?db=%d" : "unix://%s", out->path,
+             out->db);
     return ZL_OK;
 }
 
@@ -131,18 +137,21 @@ static bool parse_host(struct zl_span rest, struct sink_url *out)
 
 static enum zl_status parse_redis(struct zl_span rest, struct sink_url *out, struct zl_error *err)
 {
-    strcpy(out->port, "6379");
+    memcpy(out->port, "6379", 5);
     if (!take_credentials(&rest, out))
-        return zl_fail(err, ZL_ECONFIG, "sink url: the user or password is not well percent-encoded; " SHAPES);
+        return zl_fail(err, ZL_ECONFIG,
+                       "sink url: the user or password is not well percent-encoded; " SHAPES);
     struct zl_span db = cut(&rest, '/');
     if (db.len)
         out->db = number(db, 99999);
     if (out->db < 0)
-        return zl_fail(err, ZL_ECONFIG, "sink url: the database after '/' must be a number; " SHAPES);
+        return zl_fail(err, ZL_ECONFIG,
+                       "sink url: the database after '/' must be a number; " SHAPES);
     if (!parse_host(rest, out))
         return zl_fail(err, ZL_ECONFIG, "sink url: host or port is wrong; " SHAPES);
-    snprintf(out->words, sizeof out->words, strchr(out->host, ':') ? "redis://[%s]:%s/%d" : "redis://%s:%s/%d",
-             out->host, out->port, out->db);
+    snprintf(out->words, sizeof out->words,
+             strchr(out->host, ':') ? "redis://[%s]:%s/%d" : "redis://%s:%s/%d", out->host,
+             out->port, out->db);
     return ZL_OK;
 }
 
@@ -156,7 +165,8 @@ enum zl_status sink_url_parse(const char *text, struct sink_url *out, struct zl_
         return parse_unix((struct zl_span){all.ptr + 7, all.len - 7}, out, err);
     if (strncmp(all.ptr, "rediss://", 9) == 0)
         return zl_fail(err, ZL_ECONFIG,
-                       "sink url: rediss:// (TLS) is not supported: this hiredis has no TLS; put stunnel in between, "
+                       "sink url: rediss:// (TLS) is not supported: this hiredis has no TLS; put "
+                       "stunnel in between, "
                        "or use a unix socket");
     return zl_fail(err, ZL_ECONFIG, "sink url: unknown scheme; " SHAPES);
 }

@@ -19,6 +19,7 @@ struct sink_url {
     char words[320];
 };
 
-MUST_CHECK enum zl_status sink_url_parse(const char *text, struct sink_url *out, struct zl_error *err);
+MUST_CHECK enum zl_status sink_url_parse(const char *text, struct sink_url *out,
+                                         struct zl_error *err);
 
 #endif

@@ -11,7 +11,7 @@
 struct sink_wire {
     char *bytes; /* unsent: [sent, len) */
     size_t sent, len, capacity;
-    int broken;  /* errno of a failed write; nothing more is written until sink_wire_clear */
+    int broken; /* errno of a failed write; nothing more is written until sink_wire_clear */
 };
 
 void sink_wire_command(struct sink_wire *w, int n_arguments);

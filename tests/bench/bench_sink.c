@@ -51,8 +51,8 @@ static void start_server(void)
     if (server == 0) {
         if (!freopen("/dev/null", "w", stdout))
             _exit(1);
-        execlp("redis-server", "redis-server", "--port", "0", "--unixsocket", path, "--save", "", "--appendonly", "no",
-               "--dir", folder, (char *)NULL);
+        execlp("redis-server", "redis-server", "--port", "0", "--unixsocket", path, "--save", "",
+               "--appendonly", "no", "--dir", folder, (char *)NULL);
         _exit(127);
     }
     atexit(stop_server);
@@ -107,18 +107,22 @@ static int by_size(const void *a, const void *b)
 static void bench_format(int n_items)
 {
     static char out[1 << 20];
-    struct sink_list list = {.version = {1, 2, 3}, .ts_ms = 1764007200000, .n = n_items, .items = items};
+    struct sink_list list = {
+        .version = {1, 2, 3}, .ts_ms = 1764007200000, .n = n_items, .items = items};
     size_t bytes = 0;
     int64_t start = clock_cpu_ns();
     for (int i = 0; i < 100000; i++)
         bytes += sink_format_value(&list, false, out, sizeof out);
-    printf("format alone: %.0f ns a list of %zu bytes\n", (double)(clock_cpu_ns() - start) / 1e5, bytes / 100000);
+    printf("format alone: %.0f ns a list of %zu bytes\n", (double)(clock_cpu_ns() - start) / 1e5,
+           bytes / 100000);
 }
 
 int main(int argc, char **argv)
 {
-    struct load l = {.lists = argc > 1 ? atol(argv[1]) : 200000, .n_items = argc > 2 ? atoi(argv[2]) : 50};
-    struct sink_config cfg = {.kind = SINK_REDIS, .url = url, .inflight = argc > 3 ? atoi(argv[3]) : 256};
+    struct load l = {.lists = argc > 1 ? atol(argv[1]) : 200000,
+                     .n_items = argc > 2 ? atoi(argv[2]) : 50};
+    struct sink_config cfg = {
+        .kind = SINK_REDIS, .url = url, .inflight = argc > 3 ? atoi(argv[3]) : 256};
     struct zl_error err;
     double rate[N_RUNS], cpu[N_RUNS];
     for (int i = 0; i < ZL_MAX_LIST; i++) {
@@ -139,7 +143,9 @@ int main(int argc, char **argv)
     sink_close(l.sink, 1000);
     qsort(rate, N_RUNS, sizeof rate[0], by_size);
     qsort(cpu, N_RUNS, sizeof cpu[0], by_size);
-    printf("%ld lists of %d items, inflight %d, unix socket, median of %d: %.0f lists/s (%.0f-%.0f), %.2f us of our CPU a list\n",
-           l.lists, l.n_items, cfg.inflight, N_RUNS, rate[N_RUNS / 2], rate[0], rate[N_RUNS - 1], cpu[N_RUNS / 2]);
+    printf("%ld lists of %d items, inflight %d, unix socket, median of %d: %.0f lists/s "
+           "(%.0f-%.0f), %.2f us of our CPU a list\n",
+           l.lists, l.n_items, cfg.inflight, N_RUNS, rate[N_RUNS / 2], rate[0], rate[N_RUNS - 1],
+           cpu[N_RUNS / 2]);
     return 0;
 }

@@ -88,7 +88,8 @@ static void turn(struct probe *p, unsigned long goal)
     for (int i = 0; i < n; i++)
         take_answer(p, &answers[i]);
     if (sink_connections(p->sink) != p->connections)
-        printf("connections %llu\n", (unsigned long long)(p->connections = sink_connections(p->sink)));
+        printf("connections %llu\n",
+               (unsigned long long)(p->connections = sink_connections(p->sink)));
     if (p->filling && p->done[SINK_WRITTEN] + p->done[SINK_STALE] >= goal) {
         p->filling = false;
         printf("filled %lu %lu %lu %lld\n", p->done[0], p->done[1], p->done[2],
@@ -126,7 +127,8 @@ static bool obey(struct probe *p, const char *line, unsigned long *goal)
         memset(p->done, 0, sizeof p->done);
         p->started_ns = clock_monotonic_ns();
     } else if (sscanf(line, "forget %llu %127s %llu", &token, user, &position) == 3) {
-        sink_forget(p->sink, token, zl_span_of(user), (struct zl_version){1, position, 1}, 1764007200000);
+        sink_forget(p->sink, token, zl_span_of(user), (struct zl_version){1, position, 1},
+                    1764007200000);
     } else if (strncmp(line, "state", 5) == 0) {
         print_state(p);
     } else if (strncmp(line, "quit", 4) == 0) {
@@ -149,7 +151,8 @@ static bool wait_and_obey(struct probe *p, unsigned long *goal)
     static char buffer[1 << 16];
     static size_t len;
     bool want_write = false;
-    struct pollfd fds[2] = {{.fd = STDIN_FILENO, .events = POLLIN}, {.fd = sink_fd(p->sink, &want_write)}};
+    struct pollfd fds[2] = {{.fd = STDIN_FILENO, .events = POLLIN},
+                            {.fd = sink_fd(p->sink, &want_write)}};
     fds[1].events = (short)(POLLIN | (want_write ? POLLOUT : 0));
     poll(fds, 2, wait_ms_of(p));
     if (!fds[0].revents)
@@ -188,7 +191,8 @@ int main(int argc, char **argv)
         return check(argc, argv);
     if (argc < 2)
         return 64;
-    struct sink_config cfg = {.kind = strcmp(argv[1], "stdout") == 0 ? SINK_STDOUT : SINK_REDIS, .url = argv[1]};
+    struct sink_config cfg = {.kind = strcmp(argv[1], "stdout") == 0 ? SINK_STDOUT : SINK_REDIS,
+                              .url = argv[1]};
     cfg.inflight = argc > 2 ? atoi(argv[2]) : 0;
     cfg.timeout_ms = argc > 3 ? atoi(argv[3]) : 0;
     cfg.username = argc > 4 && *argv[4] ? argv[4] : NULL;

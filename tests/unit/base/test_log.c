@@ -103,9 +103,10 @@ static void json_words_are_escaped(void **state)
     const char *text = caught();
     log_setup(LOG_INFO, LOG_TEXT);
     assert_memory_equal(text, "{\"ts\":\"2", 8);
-    assert_string_equal(strstr(text, "\",\"level\""),
-                        "\",\"level\":\"error\",\"room\":\"kafka\",\"msg\":\"a \\\"b\\\" \\\\ \\u000a\\u0009 "
-                        "\\u0001 \xE7\x9F\xA5 \\ufffd\\ufffd\\ufffd end\"}\n");
+    assert_string_equal(
+        strstr(text, "\",\"level\""),
+        "\",\"level\":\"error\",\"room\":\"kafka\",\"msg\":\"a \\\"b\\\" \\\\ \\u000a\\u0009 "
+        "\\u0001 \xE7\x9F\xA5 \\ufffd\\ufffd\\ufffd end\"}\n");
 }
 
 static void text_from_outside_cannot_make_a_second_line(void **state)

@@ -101,8 +101,8 @@ static void label_values_are_escaped(void **state)
     (void)state;
     metrics_set_info("1.0 \"x\"", "2.0\\2", "a\nb");
     char *text = rendered();
-    assert_has(text,
-               "zhiliu_build_info{version=\"1.0 \\\"x\\\"\",librdkafka=\"2.0\\\\2\",kernel=\"a\\nb\"} 1\n");
+    assert_has(text, "zhiliu_build_info{version=\"1.0 "
+                     "\\\"x\\\"\",librdkafka=\"2.0\\\\2\",kernel=\"a\\nb\"} 1\n");
     free(text);
 }
 

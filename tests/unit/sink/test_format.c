@@ -26,23 +26,26 @@ static struct sink_list small_list(void)
 {
     static const struct zl_span items[] = {{"a", 1}, {"b", 1}};
     static const float scores[] = {0.123456789F, -2e-9F};
-    return (struct sink_list){.version = {1, 255, 1}, .ts_ms = 1764007200000, .n = 2, .items = items, .scores = scores};
+    return (struct sink_list){
+        .version = {1, 255, 1}, .ts_ms = 1764007200000, .n = 2, .items = items, .scores = scores};
 }
 
 static void a_value_is_these_bytes(void **state)
 {
     (void)state;
     struct sink_list list = small_list();
-    assert_string_equal(format(&list, false),
-                        "{\"v\":1,\"ver\":\"0000000100000000000000ff0000000000000001\",\"ts\":1764007200000,"
-                        "\"experiment\":{},\"items\":[\"a\",\"b\"],\"explore\":{}}");
+    assert_string_equal(
+        format(&list, false),
+        "{\"v\":1,\"ver\":\"0000000100000000000000ff0000000000000001\",\"ts\":1764007200000,"
+        "\"experiment\":{},\"items\":[\"a\",\"b\"],\"explore\":{}}");
 }
 
 static void scores_follow_the_items_with_six_digits(void **state)
 {
     (void)state;
     struct sink_list list = small_list();
-    assert_non_null(strstr(format(&list, true), "\"items\":[\"a\",\"b\"],\"scores\":[0.123457,-2e-09],\"explore\":{}}"));
+    assert_non_null(strstr(format(&list, true),
+                           "\"items\":[\"a\",\"b\"],\"scores\":[0.123457,-2e-09],\"explore\":{}}"));
 }
 
 static void the_version_stands_at_bytes_14_to_53_whatever_the_list(void **state)
@@ -102,8 +105,11 @@ static void the_longest_values_stay_below_their_bound(void **state)
         items[i] = (struct zl_span){id, sizeof id};
         scores[i] = -1.23457e-38F;
     }
-    struct sink_list list = {.version = {UINT32_MAX, UINT64_MAX, UINT64_MAX}, .ts_ms = INT64_MIN, .n = 100,
-                             .items = items, .scores = scores};
+    struct sink_list list = {.version = {UINT32_MAX, UINT64_MAX, UINT64_MAX},
+                             .ts_ms = INT64_MIN,
+                             .n = 100,
+                             .items = items,
+                             .scores = scores};
     size_t bound = sink_value_bound(&list, true);
     char *exact = malloc(bound); /* the address sanitizer watches its end */
     assert_true(sink_format_value(&list, true, exact, bound) <= bound);

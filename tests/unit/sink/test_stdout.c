@@ -40,7 +40,8 @@ static struct sink *open_sink(enum sink_kind kind, int inflight)
 static void put(struct sink *s, uint64_t token, struct zl_span user)
 {
     static const struct zl_span items[] = {{"x", 1}};
-    struct sink_list list = {.token = token, .user_id = user, .version = {1, 2, 3}, .ts_ms = 4, .n = 1, .items = items};
+    struct sink_list list = {
+        .token = token, .user_id = user, .version = {1, 2, 3}, .ts_ms = 4, .n = 1, .items = items};
     sink_put(s, &list);
 }
 
@@ -58,10 +59,12 @@ static void each_list_is_one_line_with_its_user(void **state)
     assert_true(read(ends[0], text, sizeof text - 1) > 0);
     close(ends[0]);
     assert_string_equal(
-        text, "{\"user\":\"al\\\"ice\",\"v\":1,\"ver\":\"0000000100000000000000020000000000000003\",\"ts\":4,"
-              "\"experiment\":{},\"items\":[\"x\"],\"explore\":{}}\n"
-              "{\"user\":\"bob\",\"v\":1,\"ver\":\"0000000100000000000000020000000000000003\",\"ts\":4,"
-              "\"experiment\":{},\"items\":[],\"explore\":{}}\n");
+        text,
+        "{\"user\":\"al\\\"ice\",\"v\":1,\"ver\":\"0000000100000000000000020000000000000003\","
+        "\"ts\":4,"
+        "\"experiment\":{},\"items\":[\"x\"],\"explore\":{}}\n"
+        "{\"user\":\"bob\",\"v\":1,\"ver\":\"0000000100000000000000020000000000000003\",\"ts\":4,"
+        "\"experiment\":{},\"items\":[],\"explore\":{}}\n");
     assert_int_equal(n, 2);
     assert_true(answers[0].token == 11 && answers[0].result == SINK_WRITTEN);
     assert_true(answers[1].token == 12 && answers[1].result == SINK_WRITTEN);

@@ -61,7 +61,8 @@ static void bytes_leave_in_order_however_little_the_socket_takes(void **state)
         for (size_t i = 0; i < sizeof block; i++)
             block[i] = (char)(unsigned char)(put + i);
         if (round < 100) {
-            w.bytes = realloc(w.bytes, w.capacity = w.len + sizeof block); /* raw bytes, to know each one */
+            w.bytes = realloc(w.bytes,
+                              w.capacity = w.len + sizeof block); /* raw bytes, to know each one */
             memcpy(w.bytes + w.len, block, sizeof block);
             w.len += sizeof block;
             put += sizeof block;
@@ -120,10 +121,14 @@ static void a_broken_socket_is_noted_and_cleared(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(a_command_is_written_in_redis_wire_format, open_pair, close_pair),
-        cmocka_unit_test_setup_teardown(bytes_leave_in_order_however_little_the_socket_takes, open_pair, close_pair),
-        cmocka_unit_test_setup_teardown(an_argument_behind_half_sent_bytes_does_not_touch_them, open_pair, close_pair),
-        cmocka_unit_test_setup_teardown(a_broken_socket_is_noted_and_cleared, open_pair, close_pair),
+        cmocka_unit_test_setup_teardown(a_command_is_written_in_redis_wire_format, open_pair,
+                                        close_pair),
+        cmocka_unit_test_setup_teardown(bytes_leave_in_order_however_little_the_socket_takes,
+                                        open_pair, close_pair),
+        cmocka_unit_test_setup_teardown(an_argument_behind_half_sent_bytes_does_not_touch_them,
+                                        open_pair, close_pair),
+        cmocka_unit_test_setup_teardown(a_broken_socket_is_noted_and_cleared, open_pair,
+                                        close_pair),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
