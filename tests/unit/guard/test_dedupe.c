@@ -73,6 +73,10 @@ static void a_clock_that_falls_back_forgets_nothing(void **state)
     assert_false(guard_dedupe_seen(d, 0, T0 - 5000, hash_mix(3)));
     assert_true(guard_dedupe_seen(d, 0, T0 + 950, hash_mix(3)));
     assert_true(guard_dedupe_seen(d, 0, T0 + 950, hash_mix(1)));
+    guard_dedupe_seen(d, 0, T0 + 1000, hash_mix(4));
+    guard_dedupe_seen(d, 0, T0 + 2000, hash_mix(5)); /* the first generation is gone */
+    guard_dedupe_seen(d, 0, T0 - 5000, hash_mix(6));
+    assert_int_equal(guard_dedupe_window_s(d), 1);
     guard_dedupe_close(d);
 }
 
@@ -268,6 +272,24 @@ static void every_id_is_taken_once_under_its_generation(void **state)
     free(log);
 }
 
+static void generations_that_begin_in_one_millisecond_have_different_names(void **state)
+{
+    (void)state;
+    struct guard_dedupe *d = open_dedupe(1000, 1); /* a generation holds 1,024 ids */
+    struct log *log = calloc(1, sizeof *log);
+    for (uint64_t i = 0; i < 3000; i++) {
+        assert_false(guard_dedupe_seen(d, 0, T0, hash_mix(i)));
+        if (i % 100 == 99)
+            guard_dedupe_take(d, log_append, log);
+    }
+    assert_int_equal(log->n, 3000);
+    for (size_t i = 0; i < log->n_chunks; i++)
+        assert_int_equal(log->chunks[i].generation_ms, T0 + (int64_t)(log->chunks[i].first / 1024));
+    guard_dedupe_close(d);
+    free(log->hashes);
+    free(log);
+}
+
 static void missing_ids_are_noticed_after_a_load(void **state)
 {
     (void)state;
@@ -332,6 +354,7 @@ int main(void)
         cmocka_unit_test(over_the_budget_the_window_shrinks_and_says_so),
         cmocka_unit_test(a_guard_that_is_restarted_equals_one_that_is_not),
         cmocka_unit_test(every_id_is_taken_once_under_its_generation),
+        cmocka_unit_test(generations_that_begin_in_one_millisecond_have_different_names),
         cmocka_unit_test(missing_ids_are_noticed_after_a_load),
         cmocka_unit_test(a_damaged_row_is_refused),
         cmocka_unit_test(every_change_is_touched_first),
