@@ -22,9 +22,11 @@
 #include "base/metrics.h"
 
 #define DEFAULT_SLICE_NS 5000000
-#define BASE_RETRY_INTERVALS 10 /* a base that failed takes as much disk again: not at every moment */
+#define BASE_RETRY_INTERVALS                                                                       \
+    10 /* a base that failed takes as much disk again: not at every moment */
 
-enum zl_status checkpoint_open(const struct checkpoint_config *cfg, struct checkpoint **out, struct zl_error *err)
+enum zl_status checkpoint_open(const struct checkpoint_config *cfg, struct checkpoint **out,
+                               struct zl_error *err)
 {
     enum zl_status st;
     *out = NULL;
@@ -38,7 +40,8 @@ enum zl_status checkpoint_open(const struct checkpoint_config *cfg, struct check
     c->lock_fd = c->dir_fd = -1;
     if ((st = checkpoint_folder_open(c, err)) != ZL_OK)
         goto fail;
-    if (!cfg->read_only && (st = checkpoint_writer_start(&c->writer, c->path, c->dir_fd, err)) != ZL_OK)
+    if (!cfg->read_only &&
+        (st = checkpoint_writer_start(&c->writer, c->path, c->dir_fd, err)) != ZL_OK)
         goto fail;
     *out = c;
     return ZL_OK;
@@ -102,7 +105,8 @@ void checkpoint_register_ids(struct checkpoint *c, struct checkpoint_ids_source 
 }
 
 /* ---- what is sealed ---- */
-void checkpoint_know(struct checkpoint *c, enum checkpoint_kind kind, uint64_t moment, uint64_t bytes)
+void checkpoint_know(struct checkpoint *c, enum checkpoint_kind kind, uint64_t moment,
+                     uint64_t bytes)
 {
     if (c->n_known == c->known_capacity) {
         c->known_capacity = c->known_capacity ? c->known_capacity * 2 : 64;
@@ -117,7 +121,8 @@ static const struct checkpoint_known *newest_base(const struct checkpoint *c, ui
     const struct checkpoint_known *newest = NULL;
     for (size_t i = 0; i < c->n_known; i++) {
         const struct checkpoint_known *k = &c->known[i];
-        if (k->kind == CHECKPOINT_BASE && k->moment < before && (!newest || k->moment > newest->moment))
+        if (k->kind == CHECKPOINT_BASE && k->moment < before &&
+            (!newest || k->moment > newest->moment))
             newest = k;
     }
     return newest;
@@ -166,8 +171,9 @@ static bool base_is_due(const struct checkpoint *c, int64_t now_ms)
 }
 
 /* ---- a moment begins ---- */
-static struct checkpoint_file *file_new(struct checkpoint *c, enum checkpoint_kind kind, int64_t now_ms,
-                                        const struct zl_positions *positions, uint64_t dead_put)
+static struct checkpoint_file *file_new(struct checkpoint *c, enum checkpoint_kind kind,
+                                        int64_t now_ms, const struct zl_positions *positions,
+                                        uint64_t dead_put)
 {
     struct checkpoint_file *f = xcalloc(1, sizeof *f);
     f->header = (struct checkpoint_header){.kind = kind,
@@ -186,7 +192,8 @@ static void send_block(struct checkpoint *c, struct checkpoint_file *f, struct r
                        enum checkpoint_block_type type)
 {
     checkpoint_format_describe_block(&block, type, 0, 0);
-    checkpoint_writer_send(&c->writer, (struct checkpoint_job){.type = JOB_BLOCK, .file = f, .block = block});
+    checkpoint_writer_send(&c->writer,
+                           (struct checkpoint_job){.type = JOB_BLOCK, .file = f, .block = block});
 }
 
 /* Positions, counts and lengths of the ids logs are known at once: they lead the file. */
@@ -210,8 +217,8 @@ static void send_front(struct checkpoint *c, struct checkpoint_file *f)
     send_block(c, f, b, BLOCK_IDS);
 }
 
-static void begin(struct checkpoint *c, int64_t now_ms, const struct zl_positions *positions, uint64_t dead_put,
-                  bool with_base)
+static void begin(struct checkpoint *c, int64_t now_ms, const struct zl_positions *positions,
+                  uint64_t dead_put, bool with_base)
 {
     struct checkpoint_file *base = NULL;
     bool first = newest_base(c, UINT64_MAX) == NULL;
@@ -224,7 +231,8 @@ static void begin(struct checkpoint *c, int64_t now_ms, const struct zl_position
     c->carrier = first ? base : c->segment;
     checkpoint_freeze_begin(c);
     if (c->segment)
-        checkpoint_writer_send(&c->writer, (struct checkpoint_job){.type = JOB_OPEN, .file = c->segment});
+        checkpoint_writer_send(&c->writer,
+                               (struct checkpoint_job){.type = JOB_OPEN, .file = c->segment});
     if (base)
         checkpoint_writer_send(&c->writer, (struct checkpoint_job){.type = JOB_OPEN, .file = base});
     checkpoint_ids_freeze(c);
@@ -269,7 +277,8 @@ static void give_up(struct checkpoint *c, struct checkpoint_file *f)
     if (c->carrier == f)
         checkpoint_freeze_put_back(c);
     forget_file(c, f);
-    checkpoint_writer_send(&c->writer, (struct checkpoint_job){.type = JOB_ABANDON, .file = f}); /* and frees it */
+    checkpoint_writer_send(
+        &c->writer, (struct checkpoint_job){.type = JOB_ABANDON, .file = f}); /* and frees it */
 }
 
 static void on_failed(struct checkpoint *c, struct checkpoint_file *f, int64_t now_ms)
@@ -278,7 +287,8 @@ static void on_failed(struct checkpoint *c, struct checkpoint_file *f, int64_t n
     LOG(ERROR, "checkpoint", "moment %llu failed: %s; its %s, the next try is in %lld s",
         (unsigned long long)f->header.moment, f->words,
         c->carrier == f ? "rows go into the next one" : "segment does not need it",
-        (long long)c->cfg.interval_ms * (base && c->carrier != f ? BASE_RETRY_INTERVALS : 1) / 1000);
+        (long long)c->cfg.interval_ms * (base && c->carrier != f ? BASE_RETRY_INTERVALS : 1) /
+            1000);
     metrics_add(METRIC_CHECKPOINTS, 1, 1);
     if (c->carrier == f) {
         snprintf(c->failure, sizeof c->failure, "%s", f->words);
@@ -309,8 +319,9 @@ static void on_sealed(struct checkpoint *c, struct checkpoint_file *f, int64_t n
         on_carrier_sealed(c, f, now_ms);
     forget_file(c, f);
     if (f->header.kind == CHECKPOINT_BASE) {
-        LOG(INFO, "checkpoint", "base %llu is sealed: %llu rows, %llu bytes", (unsigned long long)f->header.moment,
-            (unsigned long long)f->n_rows, (unsigned long long)f->bytes);
+        LOG(INFO, "checkpoint", "base %llu is sealed: %llu rows, %llu bytes",
+            (unsigned long long)f->header.moment, (unsigned long long)f->n_rows,
+            (unsigned long long)f->bytes);
         prune(c);
     }
     free(f);
@@ -338,8 +349,8 @@ static void seal_if_due(struct checkpoint *c, struct checkpoint_file *f, uint64_
     if (!f || !f->rows_done || f->seal_sent || dead_acked < f->dead_put)
         return;
     f->seal_sent = true;
-    checkpoint_writer_send(&c->writer,
-                           (struct checkpoint_job){.type = JOB_SEAL, .file = f, .n_rows = f->n_rows});
+    checkpoint_writer_send(
+        &c->writer, (struct checkpoint_job){.type = JOB_SEAL, .file = f, .n_rows = f->n_rows});
 }
 
 static void work(struct checkpoint *c, int64_t slice_ns, uint64_t dead_acked)
@@ -350,8 +361,8 @@ static void work(struct checkpoint *c, int64_t slice_ns, uint64_t dead_acked)
     seal_if_due(c, c->base, dead_acked);
 }
 
-void checkpoint_step(struct checkpoint *c, int64_t now_ms, const struct zl_positions *positions, uint64_t dead_put,
-                     uint64_t dead_acked)
+void checkpoint_step(struct checkpoint *c, int64_t now_ms, const struct zl_positions *positions,
+                     uint64_t dead_put, uint64_t dead_acked)
 {
     ASSERT(!c->cfg.read_only);
     if (!c->timed) {
@@ -373,7 +384,8 @@ void checkpoint_step(struct checkpoint *c, int64_t now_ms, const struct zl_posit
         begin(c, now_ms, positions, dead_put, base_is_due(c, now_ms));
     int64_t spent_ns = clock_cpu_ns() - start_ns; /* what freezing took is taken off the slice */
     work(c, spent_ns < c->cfg.slice_ns ? c->cfg.slice_ns - spent_ns : 0, dead_acked);
-    metrics_observe(METRIC_STAGE_SECONDS, STAGE_CHECKPOINT, (double)(clock_cpu_ns() - start_ns) / 1e9);
+    metrics_observe(METRIC_STAGE_SECONDS, STAGE_CHECKPOINT,
+                    (double)(clock_cpu_ns() - start_ns) / 1e9);
 }
 
 static bool file_busy(const struct checkpoint_file *f)
@@ -410,14 +422,18 @@ static bool drive(struct checkpoint *c, const struct wait *w)
 static enum zl_status too_late(const struct checkpoint *c, int timeout_ms, struct zl_error *err)
 {
     const struct checkpoint_file *f = c->carrier;
-    return zl_fail(err, ZL_EIO, "the last checkpoint was not sealed within %d ms: still waiting for %s; the next start goes on "
-                   "from moment %llu", timeout_ms,
+    return zl_fail(err, ZL_EIO,
+                   "the last checkpoint was not sealed within %d ms: still waiting for %s; the "
+                   "next start goes on "
+                   "from moment %llu",
+                   timeout_ms,
                    f->rows_done && !f->seal_sent ? "dead letters to be acknowledged" : "the disk",
                    (unsigned long long)c->sealed_moment);
 }
 
-enum zl_status checkpoint_finish(struct checkpoint *c, int64_t now_ms, const struct zl_positions *positions,
-                                 uint64_t dead_put, uint64_t (*acked)(void *ctx), void *ctx, int timeout_ms,
+enum zl_status checkpoint_finish(struct checkpoint *c, int64_t now_ms,
+                                 const struct zl_positions *positions, uint64_t dead_put,
+                                 uint64_t (*acked)(void *ctx), void *ctx, int timeout_ms,
                                  struct zl_error *err)
 {
     struct wait w = {now_ms, clock_monotonic_ns() + (int64_t)timeout_ms * 1000000, acked, ctx};
@@ -431,8 +447,9 @@ enum zl_status checkpoint_finish(struct checkpoint *c, int64_t now_ms, const str
     if (!drive(c, &w))
         return too_late(c, timeout_ms, err);
     if (c->failure[0])
-        return zl_fail(err, ZL_EIO, "the last checkpoint failed: %s; the next start goes on from moment %llu", c->failure,
-                       (unsigned long long)c->sealed_moment);
+        return zl_fail(err, ZL_EIO,
+                       "the last checkpoint failed: %s; the next start goes on from moment %llu",
+                       c->failure, (unsigned long long)c->sealed_moment);
     return ZL_OK;
 }
 

@@ -29,15 +29,16 @@
 struct checkpoint_config {
     const char *path;
     int64_t interval_ms;
-    uint64_t fingerprint;      /* of the pipeline: another one's files are refused in words */
-    int64_t slice_ns;          /* CPU a turn; 0: 5 ms */
-    bool read_only;            /* inspect: no lock, no epoch, nothing written */
+    uint64_t fingerprint; /* of the pipeline: another one's files are refused in words */
+    int64_t slice_ns;     /* CPU a turn; 0: 5 ms */
+    bool read_only;       /* inspect: no lock, no epoch, nothing written */
 };
 
 struct checkpoint;
 
 /* Makes the folder if it is not there, locks it, raises the epoch. ZL_EIO, ZL_ECONFIG (locked by pid N). */
-MUST_CHECK enum zl_status checkpoint_open(const struct checkpoint_config *cfg, struct checkpoint **out, struct zl_error *err);
+MUST_CHECK enum zl_status checkpoint_open(const struct checkpoint_config *cfg,
+                                          struct checkpoint **out, struct zl_error *err);
 /* Before the registered tables are closed. What is not sealed is given up. Copes with NULL. */
 void checkpoint_close(struct checkpoint *c);
 uint64_t checkpoint_epoch(const struct checkpoint *c);
@@ -51,18 +52,20 @@ void checkpoint_register_guard(struct checkpoint *c, struct guard *g);
  * and passed over for older ones, then renamed to NAME.set-aside, with all that lies beyond the chosen moment. ZL_EBADDATA: files are
  * there but none is usable, or they are of another version or pipeline. When a table's read() refuses a row the tables are half
  * filled: the caller must stop. */
-MUST_CHECK enum zl_status checkpoint_load(struct checkpoint *c, struct zl_positions *positions, struct zl_error *err);
+MUST_CHECK enum zl_status checkpoint_load(struct checkpoint *c, struct zl_positions *positions,
+                                          struct zl_error *err);
 
 /* One turn's worth of work: begins a moment when the interval has passed, writes slices, seals. dead_put / dead_acked: numbers of the
  * newest dead letter put, and up to which all are acknowledged. A failed write (disk full) is logged once with its errno's words, counted, its
  * rows go into the next moment; the loop goes on. */
-void checkpoint_step(struct checkpoint *c, int64_t now_ms, const struct zl_positions *positions, uint64_t dead_put,
-                     uint64_t dead_acked);
+void checkpoint_step(struct checkpoint *c, int64_t now_ms, const struct zl_positions *positions,
+                     uint64_t dead_put, uint64_t dead_acked);
 /* Is there work left that wants the loop's next turn soon (slices, a seal)? NULL: no. */
 bool checkpoint_busy(const struct checkpoint *c);
 /* A moment now, waited for (shutdown): at most timeout_ms. acked() is asked for the newest acknowledged dead letter. */
-MUST_CHECK enum zl_status checkpoint_finish(struct checkpoint *c, int64_t now_ms, const struct zl_positions *positions,
-                                            uint64_t dead_put, uint64_t (*acked)(void *ctx), void *ctx, int timeout_ms,
+MUST_CHECK enum zl_status checkpoint_finish(struct checkpoint *c, int64_t now_ms,
+                                            const struct zl_positions *positions, uint64_t dead_put,
+                                            uint64_t (*acked)(void *ctx), void *ctx, int timeout_ms,
                                             struct zl_error *err);
 /* Wall-clock ms of the newest sealed moment, its number, and its positions (for source_commit); 0 when none yet. */
 int64_t checkpoint_sealed_ms(const struct checkpoint *c);

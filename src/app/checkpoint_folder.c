@@ -33,7 +33,8 @@ struct checkpoint_ops checkpoint_ops = {
 bool checkpoint_folder_write_all(int fd, const void *bytes, size_t len, uint64_t at)
 {
     for (size_t done = 0; done < len;) {
-        ssize_t n = checkpoint_ops.pwrite(fd, (const char *)bytes + done, len - done, (off_t)(at + done));
+        ssize_t n =
+            checkpoint_ops.pwrite(fd, (const char *)bytes + done, len - done, (off_t)(at + done));
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0) {
@@ -46,17 +47,21 @@ bool checkpoint_folder_write_all(int fd, const void *bytes, size_t len, uint64_t
 }
 
 /* ---- names ---- */
-void checkpoint_folder_name(char out[CHECKPOINT_NAME_MAX], enum checkpoint_kind kind, uint64_t moment)
+void checkpoint_folder_name(char out[CHECKPOINT_NAME_MAX], enum checkpoint_kind kind,
+                            uint64_t moment)
 {
-    snprintf(out, CHECKPOINT_NAME_MAX, "%s-%" PRIu64, kind == CHECKPOINT_BASE ? "base" : "segment", moment);
+    snprintf(out, CHECKPOINT_NAME_MAX, "%s-%" PRIu64, kind == CHECKPOINT_BASE ? "base" : "segment",
+             moment);
 }
 
-void checkpoint_folder_log_name(char out[CHECKPOINT_NAME_MAX], int32_t partition, int64_t generation_ms)
+void checkpoint_folder_log_name(char out[CHECKPOINT_NAME_MAX], int32_t partition,
+                                int64_t generation_ms)
 {
     snprintf(out, CHECKPOINT_NAME_MAX, "ids-%" PRId32 "-%" PRId64, partition, generation_ms);
 }
 
-void checkpoint_folder_path(char out[CHECKPOINT_PATH_MAX], const char *folder, const char *name, const char *suffix)
+void checkpoint_folder_path(char out[CHECKPOINT_PATH_MAX], const char *folder, const char *name,
+                            const char *suffix)
 {
     snprintf(out, CHECKPOINT_PATH_MAX, "%s/%s%s", folder, name, suffix);
 }
@@ -88,7 +93,8 @@ static bool is_log(const char *name, struct checkpoint_length *log)
     return strcmp(again, name) == 0;
 }
 
-enum checkpoint_name checkpoint_folder_parse(const char *name, uint64_t *moment, struct checkpoint_length *log)
+enum checkpoint_name checkpoint_folder_parse(const char *name, uint64_t *moment,
+                                             struct checkpoint_length *log)
 {
     if (ends_with(name, ".tmp"))
         return NAME_TMP;
@@ -101,19 +107,23 @@ enum checkpoint_name checkpoint_folder_parse(const char *name, uint64_t *moment,
     return is_log(name, log) ? NAME_IDS : NAME_OTHER;
 }
 
-enum zl_status checkpoint_folder_list(const char *folder, void (*visit)(void *ctx, const char *name), void *ctx,
+enum zl_status checkpoint_folder_list(const char *folder,
+                                      void (*visit)(void *ctx, const char *name), void *ctx,
                                       struct zl_error *err)
 {
     DIR *dir = opendir(folder);
     if (!dir)
-        return zl_fail(err, ZL_EIO, "cannot list the checkpoint folder %s: %s", folder, strerror(errno));
+        return zl_fail(err, ZL_EIO, "cannot list the checkpoint folder %s: %s", folder,
+                       strerror(errno));
     errno = 0;
     for (struct dirent *e; (e = readdir(dir)); errno = 0)
         if (strlen(e->d_name) < CHECKPOINT_NAME_MAX)
             visit(ctx, e->d_name);
     int failed = errno;
     closedir(dir);
-    return failed ? zl_fail(err, ZL_EIO, "cannot list the checkpoint folder %s: %s", folder, strerror(failed)) : ZL_OK;
+    return failed ? zl_fail(err, ZL_EIO, "cannot list the checkpoint folder %s: %s", folder,
+                            strerror(failed))
+                  : ZL_OK;
 }
 
 /* ---- lock and epoch ---- */
@@ -129,7 +139,8 @@ static enum zl_status make_folder(const char *path, struct zl_error *err)
         memcpy(part, path, i);
         part[i] = '\0';
         if (mkdir(part, 0750) != 0 && errno != EEXIST)
-            return zl_fail(err, ZL_EIO, "cannot make the checkpoint folder %s: %s", part, strerror(errno));
+            return zl_fail(err, ZL_EIO, "cannot make the checkpoint folder %s: %s", part,
+                           strerror(errno));
     }
     return ZL_OK;
 }
@@ -146,8 +157,11 @@ static enum zl_status take_lock(struct checkpoint *c, struct zl_error *err)
             return zl_fail(err, ZL_EIO, "cannot lock %s: %s", path, strerror(errno));
         ssize_t n = pread(c->lock_fd, pid, sizeof pid - 1, 0);
         pid[n > 0 ? strspn(pid, "0123456789") : 0] = '\0';
-        return zl_fail(err, ZL_ECONFIG, "the checkpoint folder %s is in use by another engine (pid %s); stop that one, or give "
-                       "this one a checkpoint.path of its own", c->path, pid[0] ? pid : "unknown");
+        return zl_fail(
+            err, ZL_ECONFIG,
+            "the checkpoint folder %s is in use by another engine (pid %s); stop that one, or give "
+            "this one a checkpoint.path of its own",
+            c->path, pid[0] ? pid : "unknown");
     }
     int n = snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
     if (ftruncate(c->lock_fd, 0) != 0 || pwrite(c->lock_fd, pid, (size_t)n, 0) != n)
@@ -170,8 +184,11 @@ static enum zl_status read_epoch(struct checkpoint *c, const char *path, struct 
     errno = 0;
     c->epoch = strtoull(text, &end, 10);
     if (text[0] < '0' || text[0] > '9' || errno || (*end && *end != '\n'))
-        return zl_fail(err, ZL_EBADDATA, "%s is damaged: a number of starts is expected; write one that is higher than any "
-                       "before (lists carry it as their version)", path);
+        return zl_fail(
+            err, ZL_EBADDATA,
+            "%s is damaged: a number of starts is expected; write one that is higher than any "
+            "before (lists carry it as their version)",
+            path);
     return ZL_OK;
 }
 
@@ -181,7 +198,8 @@ static enum zl_status write_epoch(struct checkpoint *c, const char *path, struct
     checkpoint_folder_path(tmp, c->path, "epoch", ".tmp");
     int n = snprintf(text, sizeof text, "%" PRIu64 "\n", c->epoch);
     int fd = checkpoint_ops.open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
-    bool ok = fd >= 0 && checkpoint_folder_write_all(fd, text, (size_t)n, 0) && checkpoint_ops.fsync(fd) == 0;
+    bool ok = fd >= 0 && checkpoint_folder_write_all(fd, text, (size_t)n, 0) &&
+              checkpoint_ops.fsync(fd) == 0;
     int failed = errno;
     if (fd >= 0)
         checkpoint_ops.close(fd);
@@ -199,8 +217,8 @@ enum zl_status checkpoint_folder_open(struct checkpoint *c, struct zl_error *err
         TRY(make_folder(c->path, err));
     c->dir_fd = open(c->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (c->dir_fd < 0)
-        return zl_fail(err, errno == ENOENT ? ZL_ENOENT : ZL_EIO, "cannot open the checkpoint folder %s: %s", c->path,
-                       strerror(errno));
+        return zl_fail(err, errno == ENOENT ? ZL_ENOENT : ZL_EIO,
+                       "cannot open the checkpoint folder %s: %s", c->path, strerror(errno));
     if (!c->cfg.read_only)
         TRY(take_lock(c, err));
     checkpoint_folder_path(path, c->path, "epoch", "");

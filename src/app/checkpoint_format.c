@@ -39,7 +39,8 @@ void checkpoint_format_put_preamble(unsigned char out[16], const char magic[8])
     put_u32(out + 12, (uint32_t)hash_bytes(out, 12, 0));
 }
 
-void checkpoint_format_header(const struct checkpoint_header *h, unsigned char out[CHECKPOINT_HEADER_BYTES])
+void checkpoint_format_header(const struct checkpoint_header *h,
+                              unsigned char out[CHECKPOINT_HEADER_BYTES])
 {
     checkpoint_format_put_preamble(out, file_magic);
     put_u64(out + 16, h->fingerprint);
@@ -65,8 +66,8 @@ void checkpoint_format_begin_block(struct rows_buffer *b)
     rows_put_bytes(b, zeros, sizeof zeros);
 }
 
-void checkpoint_format_describe_block(struct rows_buffer *b, enum checkpoint_block_type type, uint32_t kind,
-                                      uint32_t n_rows)
+void checkpoint_format_describe_block(struct rows_buffer *b, enum checkpoint_block_type type,
+                                      uint32_t kind, uint32_t n_rows)
 {
     ASSERT(b->len - CHECKPOINT_BLOCK_HEADER <= UINT32_MAX);
     put_u32(b->bytes + 8, (uint32_t)(b->len - CHECKPOINT_BLOCK_HEADER));
@@ -103,13 +104,15 @@ void checkpoint_format_positions(struct rows_buffer *b, const struct zl_position
 }
 
 /* ---- reading ---- */
-static enum zl_status damaged(const struct checkpoint_reader *r, uint64_t at, const char *what, struct zl_error *err)
+static enum zl_status damaged(const struct checkpoint_reader *r, uint64_t at, const char *what,
+                              struct zl_error *err)
 {
-    return zl_fail(err, ZL_EBADDATA, "%s is damaged: at byte %llu: %s", r->name, (unsigned long long)at, what);
+    return zl_fail(err, ZL_EBADDATA, "%s is damaged: at byte %llu: %s", r->name,
+                   (unsigned long long)at, what);
 }
 
-enum zl_status checkpoint_format_pread(const struct checkpoint_reader *r, void *out, size_t len, uint64_t at,
-                                       struct zl_error *err)
+enum zl_status checkpoint_format_pread(const struct checkpoint_reader *r, void *out, size_t len,
+                                       uint64_t at, struct zl_error *err)
 {
     if (at > r->size || len > r->size - at)
         return damaged(r, r->size, "it ends too early (truncated)", err);
@@ -131,8 +134,9 @@ enum zl_status checkpoint_format_pread(const struct checkpoint_reader *r, void *
     return ZL_OK;
 }
 
-enum zl_status checkpoint_format_preamble(const struct checkpoint_reader *r, const unsigned char *bytes,
-                                          const char magic[8], struct zl_error *err)
+enum zl_status checkpoint_format_preamble(const struct checkpoint_reader *r,
+                                          const unsigned char *bytes, const char magic[8],
+                                          struct zl_error *err)
 {
     uint32_t version, check;
     memcpy(&version, bytes + 8, sizeof version);
@@ -142,13 +146,17 @@ enum zl_status checkpoint_format_preamble(const struct checkpoint_reader *r, con
     if (check != (uint32_t)hash_bytes(bytes, 12, 0) && !r->ignore_hashes)
         return damaged(r, 8, "the version's check does not match", err);
     if (version != CHECKPOINT_VERSION)
-        return zl_fail(err, ZL_ECONFIG, "%s is of another version: format %u, this program reads format %d; start the program "
-                       "that wrote it, or give this one an empty checkpoint.path", r->name, version, CHECKPOINT_VERSION);
+        return zl_fail(
+            err, ZL_ECONFIG,
+            "%s is of another version: format %u, this program reads format %d; start the program "
+            "that wrote it, or give this one an empty checkpoint.path",
+            r->name, version, CHECKPOINT_VERSION);
     return ZL_OK;
 }
 
 static enum zl_status read_header(const struct checkpoint_reader *r, uint64_t fingerprint,
-                                  struct checkpoint_header *h, uint64_t *chain, struct zl_error *err)
+                                  struct checkpoint_header *h, uint64_t *chain,
+                                  struct zl_error *err)
 {
     unsigned char bytes[CHECKPOINT_HEADER_BYTES];
     TRY(checkpoint_format_pread(r, bytes, sizeof bytes, 0, err));
@@ -168,16 +176,19 @@ static enum zl_status read_header(const struct checkpoint_reader *r, uint64_t fi
     if (h->moment == 0 || h->previous >= h->moment)
         return damaged(r, 24, "its moments are out of order", err);
     if (h->fingerprint != fingerprint)
-        return zl_fail(err, ZL_ECONFIG, "%s was made by another pipeline: its model, catalog or guard keys differ (%016llx, "
-                       "this pipeline is %016llx); start it with that pipeline, or give this one an empty checkpoint.path", r->name,
-                       (unsigned long long)h->fingerprint, (unsigned long long)fingerprint);
+        return zl_fail(
+            err, ZL_ECONFIG,
+            "%s was made by another pipeline: its model, catalog or guard keys differ (%016llx, "
+            "this pipeline is %016llx); start it with that pipeline, or give this one an empty "
+            "checkpoint.path",
+            r->name, (unsigned long long)h->fingerprint, (unsigned long long)fingerprint);
     return ZL_OK;
 }
 
 /* The block at a place, its payload in scratch from CHECKPOINT_BLOCK_HEADER on, and its hash. */
 static enum zl_status read_block(const struct checkpoint_reader *r, uint64_t at, uint64_t chain,
-                                 struct rows_buffer *scratch, struct checkpoint_block *b, uint64_t *hash,
-                                 struct zl_error *err)
+                                 struct rows_buffer *scratch, struct checkpoint_block *b,
+                                 uint64_t *hash, struct zl_error *err)
 {
     unsigned char head[CHECKPOINT_BLOCK_HEADER];
     TRY(checkpoint_format_pread(r, head, sizeof head, at, err));
@@ -274,14 +285,17 @@ static void add_block(struct checkpoint_image *image, const struct checkpoint_bl
 }
 
 /* What is wrong with a block's content, or NULL. */
-static const char *take_block(struct checkpoint_image *image, const struct checkpoint_block *b, struct rows_cursor c)
+static const char *take_block(struct checkpoint_image *image, const struct checkpoint_block *b,
+                              struct rows_cursor c)
 {
     switch (b->type) {
     case BLOCK_POSITIONS:
         if (image->positions)
             return "positions come twice";
         image->positions = xcalloc(1, sizeof *image->positions);
-        return parse_positions(&c, image->positions) && !c.bad && c.at == c.end ? NULL : "positions make no sense";
+        return parse_positions(&c, image->positions) && !c.bad && c.at == c.end
+                   ? NULL
+                   : "positions make no sense";
     case BLOCK_COUNTS:
         if (image->counts)
             return "counts come twice";
@@ -289,19 +303,21 @@ static const char *take_block(struct checkpoint_image *image, const struct check
     case BLOCK_IDS:
         if (image->ids)
             return "lengths of ids logs come twice";
-        return parse_ids(&c, image) && !c.bad && c.at == c.end ? NULL : "lengths of ids logs make no sense";
+        return parse_ids(&c, image) && !c.bad && c.at == c.end
+                   ? NULL
+                   : "lengths of ids logs make no sense";
     case BLOCK_ROWS:
         if (!rows_fit(c, b->n_rows))
             return "rows do not fill their block";
         add_block(image, b);
         return NULL;
-    default:
-        return "a block of unknown type";
+    default: return "a block of unknown type";
     }
 }
 
-static const char *check_footer(const struct checkpoint_image *image, const struct checkpoint_block *b,
-                                struct rows_cursor c, uint64_t size)
+static const char *check_footer(const struct checkpoint_image *image,
+                                const struct checkpoint_block *b, struct rows_cursor c,
+                                uint64_t size)
 {
     char magic[8];
     uint64_t n_rows = rows_get_u64(&c), bytes = rows_get_u64(&c);
@@ -317,8 +333,9 @@ static const char *check_footer(const struct checkpoint_image *image, const stru
     return NULL;
 }
 
-static enum zl_status read_blocks(const struct checkpoint_reader *r, uint64_t chain, struct rows_buffer *scratch,
-                                  struct checkpoint_image *out, struct zl_error *err)
+static enum zl_status read_blocks(const struct checkpoint_reader *r, uint64_t chain,
+                                  struct rows_buffer *scratch, struct checkpoint_image *out,
+                                  struct zl_error *err)
 {
     struct checkpoint_block b = {0};
     for (uint64_t at = CHECKPOINT_HEADER_BYTES; b.type != BLOCK_FOOTER;) {
@@ -326,7 +343,8 @@ static enum zl_status read_blocks(const struct checkpoint_reader *r, uint64_t ch
         TRY(read_block(r, at, chain, scratch, &b, &hash, err));
         const unsigned char *payload = scratch->bytes + CHECKPOINT_BLOCK_HEADER;
         struct rows_cursor c = {payload, payload + b.len, false};
-        const char *wrong = b.type == BLOCK_FOOTER ? check_footer(out, &b, c, r->size) : take_block(out, &b, c);
+        const char *wrong =
+            b.type == BLOCK_FOOTER ? check_footer(out, &b, c, r->size) : take_block(out, &b, c);
         if (wrong)
             return damaged(r, at, wrong, err);
         chain = hash;
@@ -348,9 +366,9 @@ enum zl_status checkpoint_format_read(const struct checkpoint_reader *r, uint64_
     return st;
 }
 
-enum zl_status checkpoint_format_rows(const struct checkpoint_reader *r, const struct checkpoint_block *b,
-                                      struct rows_buffer *scratch, checkpoint_row_visit visit, void *ctx,
-                                      struct zl_error *err)
+enum zl_status checkpoint_format_rows(const struct checkpoint_reader *r,
+                                      const struct checkpoint_block *b, struct rows_buffer *scratch,
+                                      checkpoint_row_visit visit, void *ctx, struct zl_error *err)
 {
     uint64_t hash;
     struct checkpoint_block again;

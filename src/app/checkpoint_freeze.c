@@ -15,15 +15,18 @@
 #include "base/check.h"
 #include "base/clock.h"
 
-#define ROWS_BETWEEN_CLOCKS 16 /* reading the thread's CPU clock costs as much as writing a small row */
+#define ROWS_BETWEEN_CLOCKS                                                                        \
+    16 /* reading the thread's CPU clock costs as much as writing a small row */
 
 static void flush(struct checkpoint *c, struct checkpoint_file *f, int table)
 {
     struct rows_buffer *b = &f->open[table];
     if (f->n_open[table] == 0)
         return;
-    checkpoint_format_describe_block(b, BLOCK_ROWS, (uint32_t)c->tables[table].kind, f->n_open[table]);
-    checkpoint_writer_send(&c->writer, (struct checkpoint_job){.type = JOB_BLOCK, .file = f, .block = *b});
+    checkpoint_format_describe_block(b, BLOCK_ROWS, (uint32_t)c->tables[table].kind,
+                                     f->n_open[table]);
+    checkpoint_writer_send(&c->writer,
+                           (struct checkpoint_job){.type = JOB_BLOCK, .file = f, .block = *b});
     *b = (struct rows_buffer){0};
     f->n_open[table] = 0;
 }
@@ -120,7 +123,8 @@ static bool slice_over(const struct checkpoint *c, struct slice *s)
     s->n++;
     if (s->rows)
         return s->n >= s->rows;
-    return s->n % ROWS_BETWEEN_CLOCKS == 0 && (checkpoint_writer_full(&c->writer) || clock_cpu_ns() >= s->end_ns);
+    return s->n % ROWS_BETWEEN_CLOCKS == 0 &&
+           (checkpoint_writer_full(&c->writer) || clock_cpu_ns() >= s->end_ns);
 }
 
 /* Goes on in one table; true when it is through. */
@@ -164,7 +168,8 @@ void checkpoint_freeze_slice(struct checkpoint *c, int64_t cpu_ns)
         slice_file(c, c->segment, &s);
     if (c->segment && !c->segment->rows_done)
         return; /* the segment first: it is what makes events safe */
-    if (c->base && !c->base->rows_done && !checkpoint_writer_full(&c->writer) && clock_cpu_ns() < s.end_ns)
+    if (c->base && !c->base->rows_done && !checkpoint_writer_full(&c->writer) &&
+        clock_cpu_ns() < s.end_ns)
         slice_file(c, c->base, &s);
 }
 
@@ -177,7 +182,8 @@ void checkpoint_freeze_unmark(struct checkpoint *c, const struct checkpoint_file
         uint32_t n = segment ? c->n_taken[i] : f->counts[i];
         for (uint32_t k = 0; k < n; k++) {
             uint32_t key = segment ? c->taken[i][k] : k;
-            state[key] = (uint8_t)(state[key] & ~(segment ? ROWS_SEGMENT_PENDING : ROWS_BASE_PENDING));
+            state[key] =
+                (uint8_t)(state[key] & ~(segment ? ROWS_SEGMENT_PENDING : ROWS_BASE_PENDING));
         }
     }
 }

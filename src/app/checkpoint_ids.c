@@ -28,7 +28,8 @@ static uint64_t chunk_seed(int32_t partition, int64_t generation_ms, uint64_t at
     return hash_mix(hash_mix((uint64_t)generation_ms ^ (uint64_t)(uint32_t)partition) ^ at);
 }
 
-static void put_header(struct rows_buffer *b, uint64_t fingerprint, int32_t partition, int64_t generation_ms)
+static void put_header(struct rows_buffer *b, uint64_t fingerprint, int32_t partition,
+                       int64_t generation_ms)
 {
     unsigned char preamble[16];
     checkpoint_format_put_preamble(preamble, log_magic);
@@ -41,13 +42,15 @@ static void put_header(struct rows_buffer *b, uint64_t fingerprint, int32_t part
 }
 
 /* ---- the list of logs ---- */
-static uint32_t lower_bound(const struct checkpoint_ids *ids, int32_t partition, int64_t generation_ms)
+static uint32_t lower_bound(const struct checkpoint_ids *ids, int32_t partition,
+                            int64_t generation_ms)
 {
     uint32_t lo = 0, hi = ids->n_logs;
     while (lo < hi) {
         uint32_t mid = lo + (hi - lo) / 2;
         const struct checkpoint_log *l = &ids->logs[mid];
-        if (l->partition < partition || (l->partition == partition && l->generation_ms < generation_ms))
+        if (l->partition < partition ||
+            (l->partition == partition && l->generation_ms < generation_ms))
             lo = mid + 1;
         else
             hi = mid;
@@ -55,10 +58,12 @@ static uint32_t lower_bound(const struct checkpoint_ids *ids, int32_t partition,
     return lo;
 }
 
-static struct checkpoint_log *get_log(struct checkpoint_ids *ids, int32_t partition, int64_t generation_ms)
+static struct checkpoint_log *get_log(struct checkpoint_ids *ids, int32_t partition,
+                                      int64_t generation_ms)
 {
     uint32_t i = lower_bound(ids, partition, generation_ms);
-    if (i < ids->n_logs && ids->logs[i].partition == partition && ids->logs[i].generation_ms == generation_ms)
+    if (i < ids->n_logs && ids->logs[i].partition == partition &&
+        ids->logs[i].generation_ms == generation_ms)
         return &ids->logs[i];
     if (ids->n_logs == ids->capacity) {
         ids->capacity = ids->capacity ? ids->capacity * 2 : 16;
@@ -88,7 +93,7 @@ static void add_chunk(void *ctx, const struct guard_ids *new)
     rows_put_u64(&chunk->bytes, 0);
     rows_put_u32(&chunk->bytes, new->n);
     rows_put_u32(&chunk->bytes, 0);
-    rows_put_bytes(&chunk->bytes, new->hashes, (size_t)new->n * sizeof *new->hashes);
+    rows_put_bytes(&chunk->bytes, new->hashes, (size_t) new->n * sizeof *new->hashes);
     unsigned char *p = chunk->bytes.bytes + at;
     uint64_t hash = hash_bytes(p + 8, chunk->bytes.len - at - 8,
                                chunk_seed(log->partition, log->generation_ms, log->bytes + at));
@@ -105,7 +110,8 @@ static void drop_old(struct checkpoint *c)
 {
     for (uint32_t i = 0; i < c->ids.n_logs; i++) {
         struct checkpoint_log *log = &c->ids.logs[i];
-        if (log->dropped_moment == 0 && log->generation_ms < c->ids.from.oldest_ms(c->ids.from.ctx, log->partition))
+        if (log->dropped_moment == 0 &&
+            log->generation_ms < c->ids.from.oldest_ms(c->ids.from.ctx, log->partition))
             log->dropped_moment = c->moment;
     }
 }
@@ -185,9 +191,11 @@ void checkpoint_ids_release(struct checkpoint *c)
 }
 
 /* ---- reading ---- */
-static enum zl_status damaged(const struct checkpoint_reader *r, uint64_t at, const char *what, struct zl_error *err)
+static enum zl_status damaged(const struct checkpoint_reader *r, uint64_t at, const char *what,
+                              struct zl_error *err)
 {
-    return zl_fail(err, ZL_EBADDATA, "%s is damaged: at byte %llu: %s", r->name, (unsigned long long)at, what);
+    return zl_fail(err, ZL_EBADDATA, "%s is damaged: at byte %llu: %s", r->name,
+                   (unsigned long long)at, what);
 }
 
 static enum zl_status read_header(const struct checkpoint_reader *r, uint64_t fingerprint,
@@ -213,7 +221,8 @@ static enum zl_status read_header(const struct checkpoint_reader *r, uint64_t fi
 }
 
 /* The chunk at a place, its hashes in scratch; its length in bytes goes to *len. */
-static enum zl_status read_chunk(const struct checkpoint_reader *r, const struct checkpoint_length *length, uint64_t at,
+static enum zl_status read_chunk(const struct checkpoint_reader *r,
+                                 const struct checkpoint_length *length, uint64_t at,
                                  struct rows_buffer *scratch, uint64_t *len, struct zl_error *err)
 {
     unsigned char head[CHUNK_HEADER_BYTES];
@@ -231,26 +240,33 @@ static enum zl_status read_chunk(const struct checkpoint_reader *r, const struct
         scratch->bytes = xrealloc(scratch->bytes, *len, 1);
         scratch->capacity = *len;
     }
+    ASSERT(scratch->bytes);
     memcpy(scratch->bytes, head, sizeof head);
-    TRY(checkpoint_format_pread(r, scratch->bytes + sizeof head, *len - sizeof head, at + sizeof head, err));
-    if (hash != hash_bytes(scratch->bytes + 8, *len - 8, chunk_seed(length->partition, length->generation_ms, at)) &&
+    TRY(checkpoint_format_pread(r, scratch->bytes + sizeof head, *len - sizeof head,
+                                at + sizeof head, err));
+    if (hash != hash_bytes(scratch->bytes + 8, *len - 8,
+                           chunk_seed(length->partition, length->generation_ms, at)) &&
         !r->ignore_hashes)
         return damaged(r, at, "a chunk's checksum does not match", err);
     return ZL_OK;
 }
 
-static enum zl_status read_chunks(const struct checkpoint_reader *r, const struct checkpoint_length *length,
-                                  struct rows_buffer *scratch, void (*visit)(void *ctx, const struct guard_ids *ids),
-                                  void *ctx, struct zl_error *err)
+static enum zl_status read_chunks(const struct checkpoint_reader *r,
+                                  const struct checkpoint_length *length,
+                                  struct rows_buffer *scratch,
+                                  void (*visit)(void *ctx, const struct guard_ids *ids), void *ctx,
+                                  struct zl_error *err)
 {
     for (uint64_t at = LOG_HEADER_BYTES, len = 0; at < length->bytes; at += len) {
         TRY(read_chunk(r, length, at, scratch, &len, err));
         if (!visit)
             continue;
-        visit(ctx, &(struct guard_ids){.partition = length->partition,
-                                       .generation_ms = length->generation_ms,
-                                       .hashes = (const uint64_t *)(const void *)(scratch->bytes + CHUNK_HEADER_BYTES),
-                                       .n = (uint32_t)((len - CHUNK_HEADER_BYTES) / sizeof(uint64_t))});
+        visit(ctx,
+              &(struct guard_ids){
+                  .partition = length->partition,
+                  .generation_ms = length->generation_ms,
+                  .hashes = (const uint64_t *)(const void *)(scratch->bytes + CHUNK_HEADER_BYTES),
+                  .n = (uint32_t)((len - CHUNK_HEADER_BYTES) / sizeof(uint64_t))});
     }
     return ZL_OK;
 }
@@ -270,13 +286,15 @@ enum zl_status checkpoint_ids_read(const struct checkpoint_reader *r, uint64_t f
 }
 
 static enum zl_status read_log(const struct checkpoint *c, const struct checkpoint_length *length,
-                               void (*visit)(void *ctx, const struct guard_ids *ids), void *ctx, struct zl_error *err)
+                               void (*visit)(void *ctx, const struct guard_ids *ids), void *ctx,
+                               struct zl_error *err)
 {
     char name[CHECKPOINT_NAME_MAX], path[CHECKPOINT_PATH_MAX];
     struct stat s;
     checkpoint_folder_log_name(name, length->partition, length->generation_ms);
     checkpoint_folder_path(path, c->path, name, "");
-    struct checkpoint_reader r = {.name = path, .fd = checkpoint_ops.open(path, O_RDONLY | O_CLOEXEC, 0)};
+    struct checkpoint_reader r = {.name = path,
+                                  .fd = checkpoint_ops.open(path, O_RDONLY | O_CLOEXEC, 0)};
     if (r.fd < 0)
         return zl_fail(err, ZL_EIO, "cannot open %s: %s", path, strerror(errno));
     enum zl_status st = ZL_OK;
@@ -294,8 +312,8 @@ void checkpoint_ids_found(struct checkpoint *c, const struct checkpoint_length *
     get_log(&c->ids, log->partition, log->generation_ms)->bytes = 0;
 }
 
-enum zl_status checkpoint_ids_check(const struct checkpoint *c, const struct checkpoint_image *image,
-                                    struct zl_error *err)
+enum zl_status checkpoint_ids_check(const struct checkpoint *c,
+                                    const struct checkpoint_image *image, struct zl_error *err)
 {
     if (!c->ids.from.ctx)
         return ZL_OK; /* nobody will ask for them */
@@ -304,9 +322,11 @@ enum zl_status checkpoint_ids_check(const struct checkpoint *c, const struct che
     return ZL_OK;
 }
 
-enum zl_status checkpoint_ids_restore(struct checkpoint *c, const struct checkpoint_image *image, struct zl_error *err)
+enum zl_status checkpoint_ids_restore(struct checkpoint *c, const struct checkpoint_image *image,
+                                      struct zl_error *err)
 {
-    for (uint32_t i = 0; i < c->ids.n_logs; i++) /* what the folder holds beside: goes when an older base does */
+    for (uint32_t i = 0; i < c->ids.n_logs;
+         i++) /* what the folder holds beside: goes when an older base does */
         c->ids.logs[i].dropped_moment = image->header.moment;
     for (uint32_t i = 0; i < image->n_ids; i++) {
         const struct checkpoint_length *length = &image->ids[i];

@@ -63,8 +63,8 @@ static void list_name(void *ctx, const char *name)
         l->capacity = l->capacity ? l->capacity * 2 : 64;
         l->found = xrealloc(l->found, l->capacity, sizeof *l->found);
     }
-    l->found[l->n_found++] =
-        (struct found){.kind = kind == NAME_BASE ? CHECKPOINT_BASE : CHECKPOINT_SEGMENT, .moment = moment};
+    l->found[l->n_found++] = (struct found){
+        .kind = kind == NAME_BASE ? CHECKPOINT_BASE : CHECKPOINT_SEGMENT, .moment = moment};
 }
 
 static int by_moment(const void *a, const void *b)
@@ -76,13 +76,15 @@ static int by_moment(const void *a, const void *b)
 }
 
 /* ---- verify ---- */
-static enum zl_status open_link(struct load *l, const struct found *f, struct link *k, struct zl_error *err)
+static enum zl_status open_link(struct load *l, const struct found *f, struct link *k,
+                                struct zl_error *err)
 {
     char name[CHECKPOINT_NAME_MAX];
     struct stat s;
     checkpoint_folder_name(name, f->kind, f->moment);
     checkpoint_folder_path(k->path, l->c->path, name, "");
-    k->reader = (struct checkpoint_reader){.name = k->path, .fd = checkpoint_ops.open(k->path, O_RDONLY | O_CLOEXEC, 0)};
+    k->reader = (struct checkpoint_reader){
+        .name = k->path, .fd = checkpoint_ops.open(k->path, O_RDONLY | O_CLOEXEC, 0)};
     if (k->reader.fd < 0 || fstat(k->reader.fd, &s) != 0)
         return zl_fail(err, ZL_EIO, "cannot open %s: %s", k->path, strerror(errno));
     k->reader.size = (uint64_t)s.st_size;
@@ -162,7 +164,8 @@ static enum zl_status extend_chain(struct load *l, size_t base)
 static void cut_to_whole_logs(struct load *l)
 {
     struct zl_error why;
-    while (l->n_chain > 0 && checkpoint_ids_check(l->c, &l->chain[l->n_chain - 1]->image, &why) != ZL_OK) {
+    while (l->n_chain > 0 &&
+           checkpoint_ids_check(l->c, &l->chain[l->n_chain - 1]->image, &why) != ZL_OK) {
         pass_over(l, &why);
         cut_chain(l, l->n_chain - 1);
     }
@@ -187,8 +190,10 @@ static enum zl_status choose(struct load *l)
         return ZL_OK;
     if (l->n_found == 0)
         return zl_fail(l->err, ZL_ENOENT, "there is no checkpoint in %s", l->c->path);
-    return zl_fail(l->err, ZL_EBADDATA, "no checkpoint in %s is usable (%zu bases): %s; to start afresh move the folder away",
-                   l->c->path, n_bases, l->passed.text[0] ? l->passed.text : "there are segments but no base");
+    return zl_fail(
+        l->err, ZL_EBADDATA,
+        "no checkpoint in %s is usable (%zu bases): %s; to start afresh move the folder away",
+        l->c->path, n_bases, l->passed.text[0] ? l->passed.text : "there are segments but no base");
 }
 
 /* ---- apply ---- */
@@ -197,17 +202,22 @@ struct apply {
     const char *file;
 };
 
-static enum zl_status apply_row(void *ctx, uint32_t key, struct rows_cursor *row, struct zl_error *err)
+static enum zl_status apply_row(void *ctx, uint32_t key, struct rows_cursor *row,
+                                struct zl_error *err)
 {
     const struct apply *a = ctx;
     struct zl_error why = {""};
     if (key >= a->table->track->max_rows)
-        return zl_fail(err, ZL_EBADDATA, "%s: row %u of %s does not fit: the table is configured for %u rows", a->file, key,
-                       a->table->name, a->table->track->max_rows);
+        return zl_fail(err, ZL_EBADDATA,
+                       "%s: row %u of %s does not fit: the table is configured for %u rows",
+                       a->file, key, a->table->name, a->table->track->max_rows);
     enum zl_status st = a->table->read(a->table->room, key, row, &why);
     if (st == ZL_OK && (row->bad || row->at != row->end))
-        st = zl_fail(&why, ZL_EBADDATA, "it is %s than a row of this program", row->bad ? "shorter" : "longer");
-    return st == ZL_OK ? ZL_OK : zl_fail(err, ZL_EBADDATA, "%s: row %u of %s: %s", a->file, key, a->table->name, why.text);
+        st = zl_fail(&why, ZL_EBADDATA, "it is %s than a row of this program",
+                     row->bad ? "shorter" : "longer");
+    return st == ZL_OK ? ZL_OK
+                       : zl_fail(err, ZL_EBADDATA, "%s: row %u of %s: %s", a->file, key,
+                                 a->table->name, why.text);
 }
 
 static enum zl_status check_kinds(const struct load *l, const struct link *k)
@@ -217,8 +227,8 @@ static enum zl_status check_kinds(const struct load *l, const struct link *k)
         for (int t = 0; t < l->c->n_tables; t++)
             known |= k->image.blocks[i].kind == (uint32_t)l->c->tables[t].kind;
         if (!known)
-            return zl_fail(l->err, ZL_EBADDATA, "%s: rows of kind %u are not known to this program", k->path,
-                           k->image.blocks[i].kind);
+            return zl_fail(l->err, ZL_EBADDATA, "%s: rows of kind %u are not known to this program",
+                           k->path, k->image.blocks[i].kind);
     }
     return ZL_OK;
 }
@@ -230,7 +240,8 @@ static enum zl_status apply_link(struct load *l, const struct link *k, struct ro
         struct apply a = {&l->c->tables[t], k->path};
         for (size_t i = 0; i < k->image.n_blocks; i++)
             if (k->image.blocks[i].kind == (uint32_t)a.table->kind)
-                TRY(checkpoint_format_rows(&k->reader, &k->image.blocks[i], scratch, apply_row, &a, l->err));
+                TRY(checkpoint_format_rows(&k->reader, &k->image.blocks[i], scratch, apply_row, &a,
+                                           l->err));
     }
     return ZL_OK;
 }
@@ -240,10 +251,12 @@ static enum zl_status check_counts(const struct load *l, const struct link *last
     for (uint32_t i = 0; i < last->image.n_counts; i++) {
         for (int t = 0; t < l->c->n_tables; t++) {
             const struct rows_table *table = &l->c->tables[t];
-            if ((uint32_t)table->kind != last->image.counts[i].kind || table->count(table->room) >= last->image.counts[i].rows)
+            if ((uint32_t)table->kind != last->image.counts[i].kind ||
+                table->count(table->room) >= last->image.counts[i].rows)
                 continue;
-            return zl_fail(l->err, ZL_EBADDATA, "%s: %s has %u rows after loading, %u were saved", last->path, table->name,
-                           table->count(table->room), last->image.counts[i].rows);
+            return zl_fail(l->err, ZL_EBADDATA, "%s: %s has %u rows after loading, %u were saved",
+                           last->path, table->name, table->count(table->room),
+                           last->image.counts[i].rows);
         }
     }
     return ZL_OK;
@@ -318,13 +331,15 @@ static enum zl_status finish(struct load *l, struct zl_positions *positions)
     c->sealed_moment = c->previous = last->header.moment;
     c->sealed_ms = last->header.moment_ms;
     c->moment = l->found[l->n_found - 1].moment;
-    log_write(&site, LOG_INFO, "checkpoint", "loaded moment %llu from %s: base %llu and %zu segments",
-              (unsigned long long)c->sealed_moment, c->path, (unsigned long long)l->chain[0]->image.header.moment,
-              l->n_chain - 1);
+    log_write(&site, LOG_INFO, "checkpoint",
+              "loaded moment %llu from %s: base %llu and %zu segments",
+              (unsigned long long)c->sealed_moment, c->path,
+              (unsigned long long)l->chain[0]->image.header.moment, l->n_chain - 1);
     return ZL_OK;
 }
 
-enum zl_status checkpoint_load(struct checkpoint *c, struct zl_positions *positions, struct zl_error *err)
+enum zl_status checkpoint_load(struct checkpoint *c, struct zl_positions *positions,
+                               struct zl_error *err)
 {
     struct zl_error unused;
     struct load l = {.c = c, .err = err ? err : &unused};
@@ -348,7 +363,8 @@ enum zl_status checkpoint_load(struct checkpoint *c, struct zl_positions *positi
 }
 
 /* ---- the digest ---- */
-static void digest_table(struct hash_stream *h, const struct rows_table *t, struct rows_buffer *scratch)
+static void digest_table(struct hash_stream *h, const struct rows_table *t,
+                         struct rows_buffer *scratch)
 {
     uint32_t n = t->count(t->room);
     for (uint32_t key = 0; key < n; key++) {

@@ -63,7 +63,8 @@ static void write_block(struct checkpoint_file *f, struct rows_buffer *block)
     }
     f->bytes += block->len;
     if (f->bytes - f->synced >= WRITEBACK_BYTES) {
-        sync_file_range(f->fd, (off_t)f->synced, (off_t)(f->bytes - f->synced), SYNC_FILE_RANGE_WRITE);
+        sync_file_range(f->fd, (off_t)f->synced, (off_t)(f->bytes - f->synced),
+                        SYNC_FILE_RANGE_WRITE);
         f->synced = f->bytes;
     }
 }
@@ -74,7 +75,8 @@ static void write_ids(struct checkpoint_writer *w, const struct checkpoint_job *
     char path[CHECKPOINT_PATH_MAX];
     checkpoint_folder_path(path, w->path, job->name, "");
     int fd = checkpoint_ops.open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0640);
-    if (fd < 0 || !checkpoint_folder_write_all(fd, job->bytes, job->len, job->at) || checkpoint_ops.fsync(fd) != 0) {
+    if (fd < 0 || !checkpoint_folder_write_all(fd, job->bytes, job->len, job->at) ||
+        checkpoint_ops.fsync(fd) != 0) {
         fail_file(job->file, "write", path);
         fail_file(job->also, "write", path);
     }
@@ -132,7 +134,8 @@ static void abandon(struct checkpoint_writer *w, struct checkpoint_file *f)
         checkpoint_ops.close(f->fd);
     checkpoint_folder_path(path, w->path, f->name, f->renamed ? "" : ".tmp");
     if (checkpoint_ops.unlink(path) != 0 && errno != ENOENT)
-        LOG(WARN, "checkpoint", "cannot remove %s: %s; it is in nobody's way but takes room", path, strerror(errno));
+        LOG(WARN, "checkpoint", "cannot remove %s: %s; it is in nobody's way but takes room", path,
+            strerror(errno));
     free(f);
 }
 
@@ -141,7 +144,8 @@ static void delete_file(struct checkpoint_writer *w, const char *name)
     char path[CHECKPOINT_PATH_MAX];
     checkpoint_folder_path(path, w->path, name, "");
     if (checkpoint_ops.unlink(path) != 0 && errno != ENOENT)
-        LOG(WARN, "checkpoint", "cannot remove the old %s: %s; it is in nobody's way but takes room", path,
+        LOG(WARN, "checkpoint",
+            "cannot remove the old %s: %s; it is in nobody's way but takes room", path,
             strerror(errno));
 }
 
@@ -162,27 +166,16 @@ static void give_back(struct checkpoint_writer *w, struct rows_buffer *b)
 static void run(struct checkpoint_writer *w, struct checkpoint_job *job)
 {
     switch (job->type) {
-    case JOB_OPEN:
-        open_file(w, job->file);
-        break;
+    case JOB_OPEN: open_file(w, job->file); break;
     case JOB_BLOCK:
         write_block(job->file, &job->block);
         give_back(w, &job->block);
         break;
-    case JOB_IDS:
-        write_ids(w, job);
-        break;
-    case JOB_SEAL:
-        seal(w, job->file, job->n_rows);
-        break;
-    case JOB_ABANDON:
-        abandon(w, job->file);
-        break;
-    case JOB_DELETE:
-        delete_file(w, job->name);
-        break;
-    case JOB_STOP:
-        break;
+    case JOB_IDS: write_ids(w, job); break;
+    case JOB_SEAL: seal(w, job->file, job->n_rows); break;
+    case JOB_ABANDON: abandon(w, job->file); break;
+    case JOB_DELETE: delete_file(w, job->name); break;
+    case JOB_STOP: break;
     }
 }
 
@@ -234,11 +227,13 @@ static void *loop(void *ctx)
     return NULL;
 }
 
-enum zl_status checkpoint_writer_start(struct checkpoint_writer *w, const char *path, int dir_fd, struct zl_error *err)
+enum zl_status checkpoint_writer_start(struct checkpoint_writer *w, const char *path, int dir_fd,
+                                       struct zl_error *err)
 {
     sigset_t all, before;
     pthread_condattr_t attr;
-    *w = (struct checkpoint_writer){.path = path, .dir_fd = dir_fd, .no_thread = checkpoint_ops.no_thread};
+    *w = (struct checkpoint_writer){
+        .path = path, .dir_fd = dir_fd, .no_thread = checkpoint_ops.no_thread};
     pthread_mutex_init(&w->lock, NULL);
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -254,7 +249,8 @@ enum zl_status checkpoint_writer_start(struct checkpoint_writer *w, const char *
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (failed) {
         w->no_thread = true; /* nothing to join */
-        return zl_fail(err, ZL_EINTERNAL, "cannot start the checkpoint's thread: %s", strerror(failed));
+        return zl_fail(err, ZL_EINTERNAL, "cannot start the checkpoint's thread: %s",
+                       strerror(failed));
     }
     pthread_setname_np(w->thread, "checkpoint");
     return ZL_OK;

@@ -16,16 +16,17 @@
 
 /* Kinds are written to disk: never renumber. Loading goes in this order. */
 enum rows_kind {
-    ROWS_ENGINE = 1,    /* app: one row, key 0: partitions' clocks and other loop state */
-    ROWS_ITEM_IDS = 2,  /* base/ids of items, courses, users: key = index, bytes = id */
+    ROWS_ENGINE = 1,   /* app: one row, key 0: partitions' clocks and other loop state */
+    ROWS_ITEM_IDS = 2, /* base/ids of items, courses, users: key = index, bytes = id */
     ROWS_COURSE_IDS = 3,
     ROWS_USER_IDS = 4,
-    ROWS_CATALOG = 5,   /* key = item index */
-    ROWS_ITEMS = 6,     /* model: key = item index */
-    ROWS_USERS = 7,     /* model: key = user index */
-    ROWS_MODEL = 8,     /* model: global rows */
-    ROWS_WATCH = 9,     /* reward: watch-time histograms, key = duration bucket */
-    ROWS_DUPLICATES = 10, /* guard: one row a partition: generations, counts, sums; ids are in the duplicate log */
+    ROWS_CATALOG = 5, /* key = item index */
+    ROWS_ITEMS = 6,   /* model: key = item index */
+    ROWS_USERS = 7,   /* model: key = user index */
+    ROWS_MODEL = 8,   /* model: global rows */
+    ROWS_WATCH = 9,   /* reward: watch-time histograms, key = duration bucket */
+    ROWS_DUPLICATES =
+        10, /* guard: one row a partition: generations, counts, sums; ids are in the duplicate log */
     ROWS_N_KINDS
 };
 
@@ -64,23 +65,24 @@ struct zl_span rows_get_span(struct rows_cursor *c); /* lent from the cursor's b
 
 /* ---- who was touched ---- */
 enum rows_state {
-    ROWS_DIRTY = 1,         /* changed since the last freeze: on the dirty list */
+    ROWS_DIRTY = 1,           /* changed since the last freeze: on the dirty list */
     ROWS_SEGMENT_PENDING = 2, /* frozen for the segment being written, not yet written */
-    ROWS_BASE_PENDING = 4,  /* frozen for the base being written, not yet written */
+    ROWS_BASE_PENDING = 4,    /* frozen for the base being written, not yet written */
 };
 
 struct rows_track {
-    uint8_t *state;         /* one byte a row */
-    uint32_t *dirty;        /* keys of dirty rows, each once, in touch order */
+    uint8_t *state;  /* one byte a row */
+    uint32_t *dirty; /* keys of dirty rows, each once, in touch order */
     uint32_t n_dirty;
     uint32_t max_rows;
     /* Called by rows_touch on a row with a PENDING bit, before it changes; clears the PENDING bits. NULL: no checkpoint. */
     void (*before_change)(void *ctx, struct rows_track *t, uint32_t key);
     void *ctx;
-    int room;               /* the checkpoint's number for this table */
+    int room; /* the checkpoint's number for this table */
 };
 
-MUST_CHECK enum zl_status rows_track_init(struct rows_track *t, uint32_t max_rows, struct zl_error *err);
+MUST_CHECK enum zl_status rows_track_init(struct rows_track *t, uint32_t max_rows,
+                                          struct zl_error *err);
 void rows_track_release(struct rows_track *t);
 void rows_touch_slowly(struct rows_track *t, uint32_t key);
 /* A second list of the dirty list's size, which a checkpoint swaps in for it; NULL: refused. The caller's, for release. */
@@ -96,10 +98,10 @@ static inline void rows_touch(struct rows_track *t, uint32_t key)
 /* ---- a table of rows as the checkpoint sees it ---- */
 struct rows_table {
     enum rows_kind kind;
-    const char *name;       /* for words */
-    void *room;             /* first argument of the calls below */
+    const char *name; /* for words */
+    void *room;       /* first argument of the calls below */
     struct rows_track *track;
-    uint32_t (*count)(const void *room);                                  /* keys are 0 .. count-1 */
+    uint32_t (*count)(const void *room); /* keys are 0 .. count-1 */
     void (*write)(const void *room, uint32_t key, struct rows_buffer *out);
     /* Rows of a kind come in any key order within the kind (rows that never change: in the order they were first touched), ids
      * before what refers to them; one row may come again, newer. Takes all its bytes. ZL_EBADDATA: words in err. */

@@ -37,7 +37,8 @@ static void state_write(const void *room, uint32_t key, struct rows_buffer *out)
     rows_put_bytes(out, table_row(&s->rows, key), s->row_bytes);
 }
 
-static enum zl_status state_read(void *room, uint32_t key, struct rows_cursor *in, struct zl_error *err)
+static enum zl_status state_read(void *room, uint32_t key, struct rows_cursor *in,
+                                 struct zl_error *err)
 {
     struct state *s = room;
     (void)err;
@@ -57,7 +58,8 @@ static void state_init(struct state *s, uint32_t rows, size_t row_bytes)
 
 static struct rows_table state_table(struct state *s)
 {
-    return (struct rows_table){ROWS_ITEMS, "rows", s, &s->track, state_count, state_write, state_read};
+    return (struct rows_table){ROWS_ITEMS,  "rows",      s,         &s->track,
+                               state_count, state_write, state_read};
 }
 
 struct loop {
@@ -101,9 +103,10 @@ static void turn(struct loop *l)
 
 static void report(struct loop *l, const char *what, int64_t start_ns)
 {
-    printf("%-34s %7.2f s   largest step %6.2f ms   largest touches of a turn %6.2f ms   steps in all %6.0f ms\n", what,
-           (double)(clock_monotonic_ns() - start_ns) / 1e9, (double)l->step_ns / 1e6, (double)l->touch_ns / 1e6,
-           (double)l->all_ns / 1e6);
+    printf("%-34s %7.2f s   largest step %6.2f ms   largest touches of a turn %6.2f ms   steps in "
+           "all %6.0f ms\n",
+           what, (double)(clock_monotonic_ns() - start_ns) / 1e9, (double)l->step_ns / 1e6,
+           (double)l->touch_ns / 1e6, (double)l->all_ns / 1e6);
     fflush(stdout);
     l->step_ns = l->touch_ns = l->all_ns = 0;
 }
@@ -138,8 +141,9 @@ static void fork_for_comparison(struct loop *l)
     l->touch_ns = 0;
     for (int i = 0; i < 50; i++)
         touch_some(l);
-    printf("%-34s %7.2f ms  to fork; then largest touches of a turn %6.2f ms (pages copied)\n", "a fork of the same, for comparison",
-           (double)(forked - start) / 1e6, (double)l->touch_ns / 1e6);
+    printf("%-34s %7.2f ms  to fork; then largest touches of a turn %6.2f ms (pages copied)\n",
+           "a fork of the same, for comparison", (double)(forked - start) / 1e6,
+           (double)l->touch_ns / 1e6);
     kill(pid, SIGTERM);
     waitpid(pid, NULL, 0);
 }
@@ -151,12 +155,14 @@ static void load(const char *folder, uint32_t rows, size_t row_bytes)
     struct zl_positions positions;
     struct zl_error err;
     state_init(&s, rows, row_bytes);
-    ASSERT(checkpoint_open(&(struct checkpoint_config){.path = folder, .read_only = true}, &c, &err) == ZL_OK);
+    ASSERT(checkpoint_open(&(struct checkpoint_config){.path = folder, .read_only = true}, &c,
+                           &err) == ZL_OK);
     checkpoint_register(c, state_table(&s));
     int64_t start = clock_monotonic_ns();
     enum zl_status st = checkpoint_load(c, &positions, &err);
-    printf("%-34s %7.2f s   %s, %u rows, moment %llu\n", "load", (double)(clock_monotonic_ns() - start) / 1e9,
-           st == ZL_OK ? "whole" : err.text, s.count, (unsigned long long)checkpoint_sealed_moment(c));
+    printf("%-34s %7.2f s   %s, %u rows, moment %llu\n", "load",
+           (double)(clock_monotonic_ns() - start) / 1e9, st == ZL_OK ? "whole" : err.text, s.count,
+           (unsigned long long)checkpoint_sealed_moment(c));
     checkpoint_close(c);
     rows_track_release(&s.track);
     table_release(&s.rows);
@@ -179,9 +185,10 @@ int main(int argc, char **argv)
         memset(table_row(&s.rows, key), (int)key, row_bytes);
     }
     s.count = rows;
-    printf("%u rows of %zu bytes (%.0f MB) in %s; a turn is 1 ms and touches %d rows\n", rows, row_bytes,
-           (double)rows * (double)row_bytes / 1e6, folder, TOUCHES_A_TURN);
-    if (checkpoint_open(&(struct checkpoint_config){.path = folder, .interval_ms = 2000}, &l.c, &err) != ZL_OK) {
+    printf("%u rows of %zu bytes (%.0f MB) in %s; a turn is 1 ms and touches %d rows\n", rows,
+           row_bytes, (double)rows * (double)row_bytes / 1e6, folder, TOUCHES_A_TURN);
+    if (checkpoint_open(&(struct checkpoint_config){.path = folder, .interval_ms = 2000}, &l.c,
+                        &err) != ZL_OK) {
         fprintf(stderr, "%s\n", err.text);
         return 1;
     }
@@ -195,8 +202,8 @@ int main(int argc, char **argv)
         if (l.c->known[i].kind == CHECKPOINT_BASE)
             l.c->known[i].bytes = 0;
     one_moment(&l, "segment with a base");
-    printf("%lld turns, %lld of them with more than 10 ms of CPU in checkpoint_step\n", (long long)l.n_turns,
-           (long long)l.over_10_ms);
+    printf("%lld turns, %lld of them with more than 10 ms of CPU in checkpoint_step\n",
+           (long long)l.n_turns, (long long)l.over_10_ms);
     fork_for_comparison(&l);
     if (checkpoint_finish(l.c, clock_wall_ms(), &l.positions, 0, NULL, NULL, 60000, &err) != ZL_OK)
         fprintf(stderr, "%s\n", err.text);

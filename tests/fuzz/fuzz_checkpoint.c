@@ -33,7 +33,8 @@ static enum zl_status read_fields(uint32_t key, struct rows_cursor *in, struct z
     return in->bad ? zl_fail(err, ZL_EBADDATA, "a short row") : ZL_OK;
 }
 
-static enum zl_status read_row(void *ctx, uint32_t key, struct rows_cursor *in, struct zl_error *err)
+static enum zl_status read_row(void *ctx, uint32_t key, struct rows_cursor *in,
+                               struct zl_error *err)
 {
     struct ids *ids = ctx;
     struct rows_table table = ids_rows(ids);
@@ -57,7 +58,8 @@ static void read_file(const struct checkpoint_reader *r)
     if (st == ZL_OK) {
         ASSERT(ids_open(ROWS_ITEM_IDS, "item ids", 1000, &ids, &err) == ZL_OK);
         for (size_t i = 0; i < image.n_blocks; i++)
-            ASSERT(checkpoint_format_rows(r, &image.blocks[i], &scratch, read_row, ids, &err) == ZL_OK);
+            ASSERT(checkpoint_format_rows(r, &image.blocks[i], &scratch, read_row, ids, &err) ==
+                   ZL_OK);
         ids_close(ids);
     }
     rows_buffer_release(&scratch);

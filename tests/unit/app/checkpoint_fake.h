@@ -27,7 +27,8 @@
 /* ---- folders ---- */
 static UNUSED void folder_new(char path[256])
 {
-    snprintf(path, 256, "%s/zl-checkpoint-XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
+    snprintf(path, 256, "%s/zl-checkpoint-XXXXXX",
+             access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
     ASSERT(mkdtemp(path));
 }
 
@@ -123,7 +124,8 @@ static void fake_write(const void *room, uint32_t key, struct rows_buffer *out)
     rows_put_bytes(out, f->rows[key], f->len[key]);
 }
 
-static enum zl_status fake_read(void *room, uint32_t key, struct rows_cursor *in, struct zl_error *err)
+static enum zl_status fake_read(void *room, uint32_t key, struct rows_cursor *in,
+                                struct zl_error *err)
 {
     struct fake *f = room;
     size_t len = (size_t)(in->end - in->at);
@@ -181,7 +183,8 @@ static void guard_take(void *ctx, void (*visit)(void *to, const struct guard_ids
         for (int i = 0; i <= g->newest[p]; i++) {
             struct fake_log *l = &g->logs[p][i];
             if (l->taken < l->n)
-                visit(to, &(struct guard_ids){p, l->generation_ms, l->hashes + l->taken, l->n - l->taken});
+                visit(to, &(struct guard_ids){p, l->generation_ms, l->hashes + l->taken,
+                                              l->n - l->taken});
             l->taken = l->n;
         }
     }
@@ -214,7 +217,8 @@ static UNUSED uint64_t guard_digest(const struct fake_guard *g, const int newest
     uint64_t h = 7;
     for (int p = 0; p < 2; p++)
         for (int i = newest[p] > 0 ? newest[p] - 1 : 0; i <= newest[p]; i++)
-            h = hash_bytes(g->logs[p][i].hashes, g->logs[p][i].n * sizeof(uint64_t), h + (uint64_t)i);
+            h = hash_bytes(g->logs[p][i].hashes, g->logs[p][i].n * sizeof(uint64_t),
+                           h + (uint64_t)i);
     return h;
 }
 
@@ -264,7 +268,8 @@ static UNUSED void world_free(struct world *w)
     free(w);
 }
 
-static UNUSED enum zl_status world_open(struct world *w, const char *folder, bool read_only, struct zl_error *err)
+static UNUSED enum zl_status world_open(struct world *w, const char *folder, bool read_only,
+                                        struct zl_error *err)
 {
     struct checkpoint_config cfg = {.path = folder,
                                     .interval_ms = 100,
@@ -276,12 +281,14 @@ static UNUSED enum zl_status world_open(struct world *w, const char *folder, boo
         return st;
     for (int i = 0; i < 4; i++)
         checkpoint_register(w->c, w->tables[i]);
-    checkpoint_register_ids(w->c, (struct checkpoint_ids_source){&w->guard, guard_take, guard_restore, guard_oldest});
+    checkpoint_register_ids(
+        w->c, (struct checkpoint_ids_source){&w->guard, guard_take, guard_restore, guard_oldest});
     return ZL_OK;
 }
 
 /* Opens and loads; the status of what failed. */
-static UNUSED enum zl_status world_load(struct world *w, const char *folder, bool read_only, struct zl_error *err)
+static UNUSED enum zl_status world_load(struct world *w, const char *folder, bool read_only,
+                                        struct zl_error *err)
 {
     enum zl_status st = world_open(w, folder, read_only, err);
     return st == ZL_OK ? checkpoint_load(w->c, &w->positions, err) : st;
@@ -330,24 +337,25 @@ static UNUSED uint64_t world_acked(void *ctx)
 
 static UNUSED enum zl_status world_finish(struct world *w, struct zl_error *err)
 {
-    return checkpoint_finish(w->c, w->now_ms, &w->positions, w->dead_put, world_acked, w, 10000, err);
+    return checkpoint_finish(w->c, w->now_ms, &w->positions, w->dead_put, world_acked, w, 10000,
+                             err);
 }
 
 /* ---- a disk of ours ---- */
 struct disk_file {
-    int fd;            /* -1: closed, or the place is free */
+    int fd; /* -1: closed, or the place is free */
     char path[300];
     bool unsynced;
-    bool failed;       /* and the program was told so */
-    uint64_t from;     /* lowest byte written since the last sync */
+    bool failed;   /* and the program was told so */
+    uint64_t from; /* lowest byte written since the last sync */
 };
 
 struct disk {
     uint64_t n_ops;
-    uint64_t fail_at;       /* this operation fails, 0: none */
-    uint64_t fail_from;     /* all from this one on fail, 0: none */
-    uint32_t fail_one_in;   /* chance, 0: none */
-    uint64_t crash_at;      /* before this operation (a write: in its middle) crash() is called */
+    uint64_t fail_at;     /* this operation fails, 0: none */
+    uint64_t fail_from;   /* all from this one on fail, 0: none */
+    uint32_t fail_one_in; /* chance, 0: none */
+    uint64_t crash_at;    /* before this operation (a write: in its middle) crash() is called */
     void (*crash)(void);
     struct rng rng;
     struct disk_file files[64];
@@ -431,7 +439,8 @@ static ssize_t disk_pwrite(int fd, const void *bytes, size_t len, off_t at)
     if (disk_fails()) {
         f->failed = true;
         if (half)
-            ASSERT(pwrite(fd, bytes, half, at) == (ssize_t)half); /* a full disk takes what it can */
+            ASSERT(pwrite(fd, bytes, half, at) ==
+                   (ssize_t)half); /* a full disk takes what it can */
         errno = ENOSPC;
         return -1;
     }
@@ -468,9 +477,10 @@ static int disk_rename(const char *from, const char *to)
         disk.crash();
     if (strstr(to, "/segment-") || strstr(to, "/base-"))
         for (int i = 0; i < 64; i++) /* what a seal counts on is on the disk */
-            ASSERT(!disk.files[i].path[0] || !disk.files[i].unsynced || disk.files[i].failed ||
-                   (strcmp(disk.files[i].path, from) != 0 && !strstr(disk.files[i].path, "/ids-")) ||
-                   strstr(to, ".set-aside"));
+            ASSERT(
+                !disk.files[i].path[0] || !disk.files[i].unsynced || disk.files[i].failed ||
+                (strcmp(disk.files[i].path, from) != 0 && !strstr(disk.files[i].path, "/ids-")) ||
+                strstr(to, ".set-aside"));
     struct disk_file *f = disk_by_path(from);
     snprintf(f->path, sizeof f->path, "%s", f->fd >= 0 ? to : "");
     disk.folder_unsynced = true;

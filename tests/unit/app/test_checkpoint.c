@@ -130,7 +130,8 @@ static void what_is_loaded_is_what_was_saved_positions_and_ids_too(void **state)
     struct world *w = history(4, digests), *again = world_new();
     assert_int_equal(world_load(again, folder, true, &err), ZL_OK);
     assert_true(world_digest(again) == world_digest(w));
-    assert_true(guard_digest(&again->guard, w->guard.newest) == guard_digest(&w->guard, w->guard.newest));
+    assert_true(guard_digest(&again->guard, w->guard.newest) ==
+                guard_digest(&w->guard, w->guard.newest));
     assert_int_equal(again->positions.n, w->positions.n);
     assert_memory_equal(again->positions.at, checkpoint_sealed_positions(w->c)->at,
                         (size_t)w->positions.n * sizeof w->positions.at[0]);
@@ -199,7 +200,7 @@ static void a_moment_waits_for_the_dead_letters_before_it(void **state)
     assert_int_equal(checkpoint_sealed_moment(w->c), 2);
     assert_int_equal(w->c->moment, 3); /* and no other one was begun */
     assert_false(checkpoint_busy(w->c));
-    w->dead_put = 9;   /* later ones are not asked for */
+    w->dead_put = 9; /* later ones are not asked for */
     w->dead_acked = 7;
     moment(w);
     assert_int_equal(checkpoint_sealed_moment(w->c), 3);
@@ -333,7 +334,8 @@ static void what_lies_beyond_a_damaged_segment_is_never_chained_again(void **sta
     moment(w);
     assert_int_equal(checkpoint_sealed_moment(w->c), 6); /* numbers are not used twice */
     world_free(w);
-    assert_true(file_there(folder, "segment-4.set-aside") && file_there(folder, "segment-5.set-aside"));
+    assert_true(file_there(folder, "segment-4.set-aside") &&
+                file_there(folder, "segment-5.set-aside"));
     assert_int_equal(load_moment(folder, &digest, NULL), 6);
     assert_true(digest == digests[6]);
 }
@@ -372,7 +374,8 @@ static void another_pipelines_files_are_refused_in_words(void **state)
     assert_int_equal(world_open(w, folder, false, &err), ZL_OK);
     w->c->cfg.fingerprint++;
     assert_int_equal(checkpoint_load(w->c, &w->positions, &err), ZL_EBADDATA);
-    assert_non_null(strstr(err.text, "made by another pipeline: its model, catalog or guard keys differ"));
+    assert_non_null(
+        strstr(err.text, "made by another pipeline: its model, catalog or guard keys differ"));
     assert_int_equal(w->items.count, 0);
     world_free(w);
 }
@@ -469,7 +472,8 @@ static void a_failed_moment_is_counted_and_tried_again_at_the_next_interval(void
     uint64_t digests[4], digest;
     struct rng rng = {9};
     struct world *w = history(2, digests);
-    uint64_t failed = metrics_count(METRIC_CHECKPOINTS, 1), ok = metrics_count(METRIC_CHECKPOINTS, 0);
+    uint64_t failed = metrics_count(METRIC_CHECKPOINTS, 1),
+             ok = metrics_count(METRIC_CHECKPOINTS, 0);
     world_happen(w, &rng);
     disk.fail_from = disk.n_ops + 1;
     moment(w);
@@ -496,7 +500,8 @@ static void finishing_without_acknowledgements_says_what_it_waits_for(void **sta
     struct world *w = history(2, digests);
     world_happen(w, &rng);
     w->dead_put = 1;
-    assert_int_equal(checkpoint_finish(w->c, w->now_ms, &w->positions, 1, world_acked, w, 20, &err), ZL_EIO);
+    assert_int_equal(checkpoint_finish(w->c, w->now_ms, &w->positions, 1, world_acked, w, 20, &err),
+                     ZL_EIO);
     assert_non_null(strstr(err.text, "waiting for dead letters"));
     w->dead_acked = 1;
     assert_int_equal(world_finish(w, &err), ZL_OK);

@@ -39,7 +39,9 @@ static void record_moment(const struct world *w)
 {
     uint64_t m = w->c->moment;
     ASSERT(m < MAX_MOMENTS);
-    records[m] = (struct record){true, world_digest(w), guard_digest(&w->guard, w->guard.newest),
+    records[m] = (struct record){true,
+                                 world_digest(w),
+                                 guard_digest(&w->guard, w->guard.newest),
                                  {w->guard.newest[0], w->guard.newest[1]}};
 }
 
@@ -96,6 +98,7 @@ static struct world *load_copy(bool must)
         return NULL;
     }
     expect_record(w);
+    assert_true(!must || checkpoint_sealed_moment(w->c) >= sealed_at_crash);
     return w;
 }
 
@@ -144,7 +147,8 @@ static void damage_copy(struct rng *rng)
     char path[600];
     for (struct dirent *e; (e = readdir(dir));) {
         size_t len;
-        if (e->d_name[0] == '.' || strcmp(e->d_name, "epoch") == 0 || strcmp(e->d_name, "lock") == 0 || rng_below(rng, 3))
+        if (e->d_name[0] == '.' || strcmp(e->d_name, "epoch") == 0 ||
+            strcmp(e->d_name, "lock") == 0 || rng_below(rng, 3))
             continue;
         snprintf(path, sizeof path, "%s/%s", copy, e->d_name);
         unsigned char *bytes = file_bytes(path, &len);
@@ -216,7 +220,8 @@ static void live(uint64_t seed, int steps, bool failures)
     enum zl_status st = world_finish(world, &err);
     assert_int_equal(st, ZL_OK);
     record_moment(world);
-    print_message("%" PRIu64 " crashes, %" PRIu64 " sealed moments, %" PRIu64 " failed operations, %d bases at the end\n",
+    print_message("%" PRIu64 " crashes, %" PRIu64 " sealed moments, %" PRIu64
+                  " failed operations, %d bases at the end\n",
                   n_crashes, n_sealed, n_failed, folder_count(folder, "base-"));
     assert_true(n_crashes > (uint64_t)steps / 40 && n_sealed > (uint64_t)steps / 100);
     assert_true(!failures || n_failed > 20);
@@ -269,7 +274,8 @@ static enum zl_status play_script(struct world *w, struct zl_error *err)
         world_step(w);
     }
     enum zl_status st = world_finish(w, err);
-    return st == ZL_OK ? ZL_OK : world_finish(w, err); /* a disk that failed once works the second time */
+    return st == ZL_OK ? ZL_OK
+                       : world_finish(w, err); /* a disk that failed once works the second time */
 }
 
 /* Number of file operations of the script. */
@@ -287,7 +293,8 @@ static uint64_t script_with_failure(uint64_t at, bool for_good)
     disk.fail_at = for_good ? 0 : at;
     disk.fail_from = for_good ? at : 0;
     enum zl_status st = play_script(world, &err);
-    uint64_t n_ops = disk.n_ops, end = world_digest(world), sealed = checkpoint_sealed_moment(world->c);
+    uint64_t n_ops = disk.n_ops, end = world_digest(world),
+             sealed = checkpoint_sealed_moment(world->c);
     assert_true(for_good || st == ZL_OK);
     assert_true(st == ZL_OK || strstr(err.text, "No space left on device"));
     world_close_checkpoint(world);
@@ -297,7 +304,8 @@ static uint64_t script_with_failure(uint64_t at, bool for_good)
     if (!for_good || st == ZL_OK) {
         assert_int_equal(loaded, ZL_OK);
         assert_true(world_digest(w) == end);
-        assert_true(guard_digest(&w->guard, world->guard.newest) == guard_digest(&world->guard, world->guard.newest));
+        assert_true(guard_digest(&w->guard, world->guard.newest) ==
+                    guard_digest(&world->guard, world->guard.newest));
     } else {
         assert_true(loaded == ZL_OK || (loaded == ZL_ENOENT && sealed == 0));
         assert_true(checkpoint_sealed_moment(w->c) >= sealed);

@@ -105,7 +105,8 @@ static void only_new_ids_are_touched(void **state)
 static enum zl_status read_back(struct ids *ids, uint32_t key, const char *id, struct zl_error *err)
 {
     struct rows_table t = ids_rows(ids);
-    struct rows_cursor c = {(const unsigned char *)id, (const unsigned char *)id + strlen(id), false};
+    struct rows_cursor c = {(const unsigned char *)id, (const unsigned char *)id + strlen(id),
+                            false};
     return t.read(t.room, key, &c, err);
 }
 
@@ -145,7 +146,9 @@ static void a_row_out_of_order_twice_or_of_bad_length_is_refused_in_words(void *
     assert_int_equal(read_back(ids, 1, "a", &err), ZL_EBADDATA); /* one id, two indexes */
     assert_int_equal(read_back(ids, 0, "b", &err), ZL_EBADDATA); /* one index, two ids */
     assert_int_equal(read_back(ids, 1, "", &err), ZL_EBADDATA);
-    assert_int_equal(read_back(ids, 1, "12345678901234567890123456789012345678901234567890123456789012345", &err),
+    assert_int_equal(read_back(ids, 1,
+                               "12345678901234567890123456789012345678901234567890123456789012345",
+                               &err),
                      ZL_EBADDATA);
     assert_non_null(strstr(err.text, "65 bytes"));
     ids_close(ids);
