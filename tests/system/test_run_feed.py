@@ -171,6 +171,16 @@ def state_equals_the_ledger(words):
     return book
 
 
+def the_ledger_would_see_a_mistake():
+    """One event too many, a reward off by a micro-unit, a lost dead letter: each must show, or the comparison is worth nothing."""
+    book = ledger.of_kafka(kafka.brokers)
+    users, items, keys = engine.inspect("users"), engine.inspect("items"), ledger.dead_letter_keys(kafka.brokers)
+    users[0]["counts"]["impression"] = users[0]["counts"].get("impression", 0) + 1
+    items[0]["reward_table_micro"] += 1
+    keys.pop(next(iter(keys)))
+    rig.same(len(ledger.compare(book, users, items, keys)), 3, "three planted mistakes are three differences")
+
+
 def goes_on_after_a_restart(keyboard):
     before = {u: x["ver"] for u, x in store.lists().items()}
     engine.start()
@@ -209,6 +219,7 @@ def main():
     a_second_engine_is_refused()
     stops_cleanly()
     state_equals_the_ledger("after SIGTERM the checkpoint equals the ledger")
+    the_ledger_would_see_a_mistake()
     goes_on_after_a_restart(keyboard)
     stops_cleanly()
     state_equals_the_ledger("after a restart nothing is doubled or lost")
