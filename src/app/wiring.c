@@ -170,6 +170,8 @@ static enum zl_status load_state(struct engine *e, struct zl_error *err)
         return zl_fail(err, ZL_ENOENT, "there is no checkpoint in %s yet", path);
     if (st != ZL_OK && st != ZL_ENOENT)
         return st;
+    if (st == ZL_OK)
+        TRY(guard_restored(e->guard, err));
     if (!e->opt.read_only)
         say_start(e);
     struct zl_position *at = zl_positions_find(&e->positions, ZL_TOPIC_EVENTS, 0);
