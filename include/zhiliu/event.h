@@ -50,11 +50,11 @@ enum zl_reason {
 
 /* What became of an event. Exactly one outcome is counted for each. */
 enum zl_outcome {
-    ZL_LEARNED,   /* admitted, taught the model something (weight and reward above 0) */
-    ZL_COUNTED,   /* admitted: counted and remembered, nothing to learn from (impression, skip, dislike) */
-    ZL_DUPLICATE, /* event_id was seen within the window */
-    ZL_REJECTED,  /* became a dead letter, reason says why */
-    ZL_TABLE_FULL,/* the user or item table is full: not learned, counted and said aloud */
+    ZL_LEARNED, /* admitted, taught the model something (weight and reward above 0) */
+    ZL_COUNTED, /* admitted: counted and remembered, nothing to learn from (impression, skip, dislike) */
+    ZL_DUPLICATE,  /* event_id was seen within the window */
+    ZL_REJECTED,   /* became a dead letter, reason says why */
+    ZL_TABLE_FULL, /* the user or item table is full: not learned, counted and said aloud */
     ZL_N_OUTCOMES
 };
 
@@ -67,35 +67,36 @@ struct zl_origin {
     enum zl_topic topic;
     int32_t partition;
     int64_t offset;
-    int32_t index;         /* in an array or line batch, else 0 */
-    int64_t log_ms;        /* Kafka timestamp; in a file: the highest ts so far */
-    int64_t sent_ms;       /* producer's wall clock, 0 when the message did not say */
+    int32_t index;   /* in an array or line batch, else 0 */
+    int64_t log_ms;  /* Kafka timestamp; in a file: the highest ts so far */
+    int64_t sent_ms; /* producer's wall clock, 0 when the message did not say */
 };
 
 struct zl_event {
     struct zl_origin from;
     enum zl_event_type type;
     struct zl_span event_id, user_id; /* 1..64 bytes */
-    struct zl_span item_id;           /* may be empty for follow course_click enroll purchase refund */
+    struct zl_span item_id; /* may be empty for follow course_click enroll purchase refund */
     int64_t ts_ms;
-    int64_t watch_ms, duration_ms;    /* -1: absent */
-    int64_t amount;                   /* minor units; -1: absent */
+    int64_t watch_ms, duration_ms; /* -1: absent */
+    int64_t amount;                /* minor units; -1: absent */
     struct zl_span currency;
     struct zl_span course_id, uploader_id, device_id, session_id, surface, request_id;
-    int32_t position;                 /* from 1; 0: absent */
-    double propensity;                /* (0,1]; 0: absent */
-    struct zl_span experiment;        /* the JSON object's text */
+    int32_t position;          /* from 1; 0: absent */
+    double propensity;         /* (0,1]; 0: absent */
+    struct zl_span experiment; /* the JSON object's text */
 
     /* Filled in on the way. */
-    uint64_t id_hash;                 /* decode: keyed 64-bit hash of event_id */
-    uint32_t user, item, course;      /* engine: index in the ids tables; item, course may be ZL_NO_INDEX */
-    enum zl_reason reason;            /* guard: set when the event must become a dead letter */
-    enum zl_outcome outcome;          /* guard, then model */
-    const char *detail;               /* static words that go with reason, or NULL */
-    bool late;                        /* guard */
-    float weight;                     /* guard: 0..1, 1 is an ordinary event */
-    int64_t at_ms;                    /* guard: event time after the skew rule */
-    int64_t reward_micro;             /* reward: before the once-a-session rule; 1,000,000 = 1.0 */
+    uint64_t id_hash; /* decode: keyed 64-bit hash of event_id */
+    uint32_t user, item,
+        course;              /* engine: index in the ids tables; item, course may be ZL_NO_INDEX */
+    enum zl_reason reason;   /* guard: set when the event must become a dead letter */
+    enum zl_outcome outcome; /* guard, then model */
+    const char *detail;      /* static words that go with reason, or NULL */
+    bool late;               /* guard */
+    float weight;            /* guard: 0..1, 1 is an ordinary event */
+    int64_t at_ms;           /* guard: event time after the skew rule */
+    int64_t reward_micro;    /* reward: before the once-a-session rule; 1,000,000 = 1.0 */
 };
 
 enum zl_item_status { ZL_ITEM_APPROVED, ZL_ITEM_PENDING, ZL_ITEM_BLOCKED, ZL_ITEM_REMOVED };
@@ -105,15 +106,15 @@ enum zl_modality { ZL_VIDEO, ZL_AUDIO, ZL_TEXT, ZL_N_MODALITIES };
 
 struct zl_item {
     struct zl_origin from;
-    bool removed;                     /* a null value: only item_id and from are set */
+    bool removed; /* a null value: only item_id and from are set */
     struct zl_span item_id, title, description, uploader_id, category, subtitles, course_id;
     struct zl_span tags[ZL_MAX_TAGS];
     int n_tags;
     int64_t duration_ms, published_at_ms, price; /* -1: absent */
-    double fps;                       /* 0: absent */
-    int32_t width, height;            /* 0: absent */
-    enum zl_item_status status;       /* absent in JSON: approved */
-    const float *features[ZL_N_MODALITIES]; /* NULL: absent; finite */
+    double fps;                                  /* 0: absent */
+    int32_t width, height;                       /* 0: absent */
+    enum zl_item_status status;                  /* absent in JSON: approved */
+    const float *features[ZL_N_MODALITIES];      /* NULL: absent; finite */
     int n_features[ZL_N_MODALITIES];
 };
 
@@ -132,13 +133,13 @@ struct zl_reject {
     enum zl_reason reason;
     char detail[200];
     struct zl_span key, value;
-    uint32_t message;                 /* its index in the raw batch (for the headers) */
+    uint32_t message; /* its index in the raw batch (for the headers) */
 };
 
 const char *zl_event_type_name(enum zl_event_type type); /* "watch" */
 const char *zl_reason_name(enum zl_reason reason);       /* "bad_json" */
 const char *zl_outcome_name(enum zl_outcome outcome);
-const char *zl_topic_name(enum zl_topic topic);          /* "events": the role, not the configured name */
+const char *zl_topic_name(enum zl_topic topic); /* "events": the role, not the configured name */
 const char *zl_item_status_name(enum zl_item_status status);
 /* Index of a name, or -1. */
 int zl_event_type_of(struct zl_span name);

@@ -15,7 +15,8 @@ struct zl_position {
     enum zl_topic topic;
     int32_t partition;
     int64_t next;
-    int64_t log_ms; /* newest timestamp taken in: the partition's reference clock; 0 before the first */
+    int64_t
+        log_ms; /* newest timestamp taken in: the partition's reference clock; 0 before the first */
 };
 
 struct zl_positions {
@@ -24,8 +25,10 @@ struct zl_positions {
 };
 
 /* NULL when the partition is not there. */
-struct zl_position *zl_positions_find(struct zl_positions *p, enum zl_topic topic, int32_t partition);
+struct zl_position *zl_positions_find(struct zl_positions *p, enum zl_topic topic,
+                                      int32_t partition);
 /* Finds or adds (next = -1: nothing taken in yet); NULL when the table is full. */
-struct zl_position *zl_positions_get(struct zl_positions *p, enum zl_topic topic, int32_t partition);
+struct zl_position *zl_positions_get(struct zl_positions *p, enum zl_topic topic,
+                                     int32_t partition);
 
 #endif

@@ -51,7 +51,8 @@ static void take_item(struct engine *e, const struct zl_item *item)
 {
     uint32_t index = ids_intern(e->items, item->item_id);
     if (index == ZL_NO_INDEX) {
-        LOG(WARN, "catalog", "the item table is full: raise catalog.max_items (%lld)", (long long)e->cfg->catalog.max_items);
+        LOG(WARN, "catalog", "the item table is full: raise catalog.max_items (%lld)",
+            (long long)e->cfg->catalog.max_items);
         return;
     }
     uint32_t course = item->course_id.len ? ids_intern(e->courses, item->course_id) : ZL_NO_INDEX;
@@ -100,7 +101,8 @@ static void resolve(struct engine *e, struct zl_event *ev)
     if (ev->user == ZL_NO_INDEX || (ev->item_id.len && ev->item == ZL_NO_INDEX)) {
         ev->outcome = ZL_TABLE_FULL;
         LOG(WARN, "engine", "the %s table is full: events of new ones are not learned; raise %s",
-            ev->user == ZL_NO_INDEX ? "user" : "item", ev->user == ZL_NO_INDEX ? "model.max_users" : "catalog.max_items");
+            ev->user == ZL_NO_INDEX ? "user" : "item",
+            ev->user == ZL_NO_INDEX ? "model.max_users" : "catalog.max_items");
         return;
     }
     if (ev->item == ZL_NO_INDEX)
@@ -116,7 +118,8 @@ static void note_guard_reject(struct engine *e, const struct zl_event *ev, uint3
 {
     struct zl_reject *r = add_reject(e);
     const struct source_message *m = &e->batch.messages[message];
-    *r = (struct zl_reject){.from = ev->from, .reason = ev->reason, .key = m->key, .message = message};
+    *r = (struct zl_reject){
+        .from = ev->from, .reason = ev->reason, .key = m->key, .message = message};
     r->value = decode_element(e->decode, m->value, ev->from.index);
     snprintf(r->detail, sizeof r->detail, "%s", ev->detail ? ev->detail : "");
 }
@@ -147,7 +150,8 @@ static void score_event(void *ctx, const struct zl_event *ev)
 
 static void mark_user(struct engine *e, const struct zl_event *ev, int64_t now_ns)
 {
-    publish_mark(e->publish, ev->user, ev->from.sent_ms ? ev->from.sent_ms : ev->from.log_ms, ev->from.log_ms, now_ns);
+    publish_mark(e->publish, ev->user, ev->from.sent_ms ? ev->from.sent_ms : ev->from.log_ms,
+                 ev->from.log_ms, now_ns);
 }
 
 static void learn_all(struct engine *e, struct zl_event *events, int n, int64_t now_ns)
@@ -164,8 +168,10 @@ static void learn_each(struct engine *e, struct zl_event *events, int n)
 {
     for (int i = 0; i < n; i++) {
         int64_t now_ns = clock_monotonic_ns();
-        struct zl_position *at = zl_positions_get(&e->positions, ZL_TOPIC_EVENTS, events[i].from.partition);
-        at->next = events[i].from.offset + 1; /* versions the list; the batch's own move comes when it settles */
+        struct zl_position *at =
+            zl_positions_get(&e->positions, ZL_TOPIC_EVENTS, events[i].from.partition);
+        at->next = events[i].from.offset +
+                   1; /* versions the list; the batch's own move comes when it settles */
         if (events[i].from.log_ms > at->log_ms)
             at->log_ms = events[i].from.log_ms;
         learn_all(e, &events[i], 1, now_ns);
@@ -191,7 +197,8 @@ static void take_events(struct engine *e, int64_t now_ns)
     for (int i = 0; i < n; i++)
         metrics_add(METRIC_EVENTS, (unsigned)events[i].type * ZL_N_OUTCOMES + events[i].outcome, 1);
     metrics_observe(METRIC_STAGE_SECONDS, STAGE_GUARD, (double)(guarded_ns - start_ns) * 1e-9);
-    metrics_observe(METRIC_STAGE_SECONDS, STAGE_LEARN, (double)(clock_monotonic_ns() - guarded_ns) * 1e-9);
+    metrics_observe(METRIC_STAGE_SECONDS, STAGE_LEARN,
+                    (double)(clock_monotonic_ns() - guarded_ns) * 1e-9);
     collect_guard_rejects(e, events, n);
 }
 
@@ -204,7 +211,8 @@ void batch_take(struct engine *e, int64_t now_ns)
     for (int i = 0; i < n; i++)
         *add_reject(e) = rejects[i];
     metrics_observe(METRIC_BATCH_SIZE, 0, e->batch.n);
-    metrics_observe(METRIC_STAGE_SECONDS, STAGE_DECODE, (double)(clock_monotonic_ns() - now_ns) * 1e-9);
+    metrics_observe(METRIC_STAGE_SECONDS, STAGE_DECODE,
+                    (double)(clock_monotonic_ns() - now_ns) * 1e-9);
     take_items(e);
     take_controls(e);
     take_events(e, now_ns);
@@ -226,9 +234,11 @@ static void move_positions(struct engine *e)
             at->log_ms = m->log_ms;
     }
     int n;
-    const struct zl_event *events = decode_events(e->decode, &n); /* a file's clock is in its events */
+    const struct zl_event *events =
+        decode_events(e->decode, &n); /* a file's clock is in its events */
     for (int i = 0; i < n; i++) {
-        struct zl_position *at = zl_positions_find(&e->positions, ZL_TOPIC_EVENTS, events[i].from.partition);
+        struct zl_position *at =
+            zl_positions_find(&e->positions, ZL_TOPIC_EVENTS, events[i].from.partition);
         if (events[i].from.log_ms > at->log_ms)
             at->log_ms = events[i].from.log_ms;
     }
@@ -238,7 +248,8 @@ enum zl_status batch_settle(struct engine *e, struct zl_error *err)
 {
     while (e->next_reject < e->n_rejects) {
         const struct zl_reject *r = &e->rejects[e->next_reject];
-        enum zl_status st = dead_letters_put(e->dead_letters, r, &e->batch.messages[r->message], err);
+        enum zl_status st =
+            dead_letters_put(e->dead_letters, r, &e->batch.messages[r->message], err);
         if (st == ZL_EAGAIN)
             return ZL_OK; /* stays held: nothing more is polled until it is taken */
         TRY(st);

@@ -16,7 +16,8 @@ static void print_counts(FILE *out, const uint32_t counts[ZL_N_EVENT_TYPES])
     fputs("\"counts\":{", out);
     for (int t = 0; t < ZL_N_EVENT_TYPES; t++)
         if (counts[t]) {
-            fprintf(out, "%s\"%s\":%u", first ? "" : ",", zl_event_type_name((enum zl_event_type)t), counts[t]);
+            fprintf(out, "%s\"%s\":%u", first ? "" : ",", zl_event_type_name((enum zl_event_type)t),
+                    counts[t]);
             first = false;
         }
     fputc('}', out);
@@ -30,12 +31,14 @@ static void print_user(const struct engine *e, uint32_t user)
     json_text_print(stdout, ids_name(engine_users(e), user));
     putchar(',');
     print_counts(stdout, u.counts);
-    printf(",\"reward_table_micro\":%" PRId64 ",\"first_ms\":%" PRId64 ",\"last_ms\":%" PRId64 ",\"seen\":%u,\"opted_out\":%s,\"history\":[",
+    printf(",\"reward_table_micro\":%" PRId64 ",\"first_ms\":%" PRId64 ",\"last_ms\":%" PRId64
+           ",\"seen\":%u,\"opted_out\":%s,\"history\":[",
            u.reward_table_micro, u.first_ms, u.last_ms, u.n_seen, u.opted_out ? "true" : "false");
     for (uint32_t i = 0; i < u.n_history; i++) {
         printf("%s{\"item\":", i ? "," : "");
         json_text_print(stdout, ids_name(engine_items(e), u.history[i].item));
-        printf(",\"reward_micro\":%" PRId64 ",\"ts\":%" PRId64 "}", u.history[i].reward_micro, u.history[i].ts_ms);
+        printf(",\"reward_micro\":%" PRId64 ",\"ts\":%" PRId64 "}", u.history[i].reward_micro,
+               u.history[i].ts_ms);
     }
     puts("]}");
 }
@@ -48,7 +51,8 @@ static void print_item(const struct engine *e, uint32_t item)
     catalog_get(engine_catalog(e), item, &c);
     printf("{\"item\":");
     json_text_print(stdout, ids_name(engine_items(e), item));
-    printf(",\"status\":\"%s\",\"described\":%s,\"served\":%s,", zl_item_status_name(c.status), c.described ? "true" : "false",
+    printf(",\"status\":\"%s\",\"described\":%s,\"served\":%s,", zl_item_status_name(c.status),
+           c.described ? "true" : "false",
            catalog_served(engine_catalog(e), item) ? "true" : "false");
     if (c.title.len) {
         printf("\"title\":");
@@ -56,22 +60,28 @@ static void print_item(const struct engine *e, uint32_t item)
         putchar(',');
     }
     print_counts(stdout, m.counts);
-    printf(",\"reward_table_micro\":%" PRId64 ",\"first_ms\":%" PRId64 ",\"last_ms\":%" PRId64 ",\"popularity\":[%.6g,%.6g,%.6g]}\n",
-           m.reward_table_micro, m.first_ms, m.last_ms, m.popularity[0], m.popularity[1], m.popularity[2]);
+    printf(",\"reward_table_micro\":%" PRId64 ",\"first_ms\":%" PRId64 ",\"last_ms\":%" PRId64
+           ",\"popularity\":[%.6g,%.6g,%.6g]}\n",
+           m.reward_table_micro, m.first_ms, m.last_ms, m.popularity[0], m.popularity[1],
+           m.popularity[2]);
 }
 
 static void print_checkpoint(const struct engine *e)
 {
     const struct zl_positions *p = engine_positions(e);
     const uint64_t *counts = model_event_counts(engine_model(e));
-    printf("{\"moment\":%" PRIu64 ",\"digest\":\"%016" PRIx64 "\",\"users\":%u,\"items\":%u,\"positions\":[", engine_moment(e),
-           engine_digest(e), ids_count(engine_users(e)), ids_count(engine_items(e)));
+    printf("{\"moment\":%" PRIu64 ",\"digest\":\"%016" PRIx64
+           "\",\"users\":%u,\"items\":%u,\"positions\":[",
+           engine_moment(e), engine_digest(e), ids_count(engine_users(e)),
+           ids_count(engine_items(e)));
     for (int i = 0; i < p->n; i++)
-        printf("%s{\"topic\":\"%s\",\"partition\":%d,\"next\":%" PRId64 ",\"log_ms\":%" PRId64 "}", i ? "," : "",
-               zl_topic_name(p->at[i].topic), p->at[i].partition, p->at[i].next, p->at[i].log_ms);
+        printf("%s{\"topic\":\"%s\",\"partition\":%d,\"next\":%" PRId64 ",\"log_ms\":%" PRId64 "}",
+               i ? "," : "", zl_topic_name(p->at[i].topic), p->at[i].partition, p->at[i].next,
+               p->at[i].log_ms);
     printf("],\"events\":{");
     for (int t = 0; t < ZL_N_EVENT_TYPES; t++)
-        printf("%s\"%s\":%" PRIu64, t ? "," : "", zl_event_type_name((enum zl_event_type)t), counts[t]);
+        printf("%s\"%s\":%" PRIu64, t ? "," : "", zl_event_type_name((enum zl_event_type)t),
+               counts[t]);
     puts("}}");
 }
 
@@ -108,11 +118,13 @@ static int print_all(const struct engine *e, const char *what)
     return 0;
 }
 
-static int inspect(const struct args *args, const struct config *cfg, const char *what, const char *id)
+static int inspect(const struct args *args, const struct config *cfg, const char *what,
+                   const char *id)
 {
     struct zl_error err = {""};
     struct engine *e;
-    struct engine_options opt = {.read_only = true, .checkpoint_path = args_text(args, "checkpoint")};
+    struct engine_options opt = {.read_only = true,
+                                 .checkpoint_path = args_text(args, "checkpoint")};
     enum zl_status st = engine_open(cfg, &opt, &e, &err);
     if (st != ZL_OK) {
         fprintf(stderr, "zhiliu inspect: %s\n", err.text);
@@ -125,7 +137,8 @@ static int inspect(const struct args *args, const struct config *cfg, const char
 
 static int usage(void)
 {
-    fprintf(stderr, "zhiliu inspect: say what: user U | item I | users | items | checkpoint, then the pipeline; see zhiliu inspect --help\n");
+    fprintf(stderr, "zhiliu inspect: say what: user U | item I | users | items | checkpoint, then "
+                    "the pipeline; see zhiliu inspect --help\n");
     return 64;
 }
 
@@ -133,7 +146,8 @@ int cmd_inspect(const struct args *args)
 {
     const char *what = args->n_words > 0 ? args->words[0] : "";
     bool one = strcmp(what, "user") == 0 || strcmp(what, "item") == 0;
-    bool all = strcmp(what, "users") == 0 || strcmp(what, "items") == 0 || strcmp(what, "checkpoint") == 0;
+    bool all =
+        strcmp(what, "users") == 0 || strcmp(what, "items") == 0 || strcmp(what, "checkpoint") == 0;
     int n = one ? 2 : 1; /* words before the pipeline */
     if ((!one && !all) || args->n_words < n || args->n_words > n + 1)
         return usage();

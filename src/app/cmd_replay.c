@@ -79,7 +79,9 @@ static bool parse_positions(const char *text, struct zl_positions *out)
             return false;
         text = end + 1;
         long long next = strtoll(text, &end, 10);
-        struct zl_position *p = end == text || next < 0 ? NULL : zl_positions_get(out, ZL_TOPIC_EVENTS, (int32_t)partition);
+        struct zl_position *p = end == text || next < 0
+                                    ? NULL
+                                    : zl_positions_get(out, ZL_TOPIC_EVENTS, (int32_t)partition);
         if (!p || (*end && *end != ','))
             return false;
         p->next = next;
@@ -88,23 +90,27 @@ static bool parse_positions(const char *text, struct zl_positions *out)
     return out->n > 0;
 }
 
-static void print_result(const struct engine *e, const struct score *s, double skip, double seconds, bool json)
+static void print_result(const struct engine *e, const struct score *s, double skip, double seconds,
+                         bool json)
 {
     struct quality q = quality_of(s, skip);
     uint64_t n = engine_messages(e);
     if (json) {
-        printf("{\"messages\":%" PRIu64 ",\"users\":%u,\"items\":%u,\"digest\":\"%016" PRIx64 "\"", n, ids_count(engine_users(e)),
-               ids_count(engine_items(e)), engine_digest(e));
+        printf("{\"messages\":%" PRIu64 ",\"users\":%u,\"items\":%u,\"digest\":\"%016" PRIx64 "\"",
+               n, ids_count(engine_users(e)), ids_count(engine_items(e)), engine_digest(e));
         if (s->every)
-            printf(",\"scored\":%" PRIu64 ",\"hr@10\":%.4f,\"ndcg@10\":%.4f,\"mrr\":%.4f", q.n, q.hr, q.ndcg, q.mrr);
+            printf(",\"scored\":%" PRIu64 ",\"hr@10\":%.4f,\"ndcg@10\":%.4f,\"mrr\":%.4f", q.n,
+                   q.hr, q.ndcg, q.mrr);
         printf(",\"seconds\":%.2f}\n", seconds);
         return;
     }
-    printf("messages %" PRIu64 "  users %u  items %u  %.1f s (%.0f/s)\n", n, ids_count(engine_users(e)), ids_count(engine_items(e)),
-           seconds, seconds > 0 ? (double)n / seconds : 0);
+    printf("messages %" PRIu64 "  users %u  items %u  %.1f s (%.0f/s)\n", n,
+           ids_count(engine_users(e)), ids_count(engine_items(e)), seconds,
+           seconds > 0 ? (double)n / seconds : 0);
     if (s->every)
-        printf("HR@10 %.4f  NDCG@10 %.4f  MRR %.4f  over %" PRIu64 " events (the first %.0f %% not scored)\n", q.hr, q.ndcg, q.mrr,
-               q.n, skip * 100);
+        printf("HR@10 %.4f  NDCG@10 %.4f  MRR %.4f  over %" PRIu64
+               " events (the first %.0f %% not scored)\n",
+               q.hr, q.ndcg, q.mrr, q.n, skip * 100);
     printf("digest %016" PRIx64 "\n", engine_digest(e));
 }
 
@@ -119,9 +125,12 @@ static int replay(const struct args *args, const struct config *cfg, const char 
     struct zl_error err = {""};
     struct score s = {.every = args_on(args, "score") ? args_integer(args, "every") : 0};
     struct zl_positions from, until;
-    const char *from_text = args_text(args, "from"), *until_text = args_text(args, "until"), *path = args_text(args, "checkpoint");
-    if ((from_text && !parse_positions(from_text, &from)) || (until_text && !parse_positions(until_text, &until))) {
-        fprintf(stderr, "zhiliu replay: --from and --until are PARTITION:OFFSET,PARTITION:OFFSET\n");
+    const char *from_text = args_text(args, "from"), *until_text = args_text(args, "until"),
+               *path = args_text(args, "checkpoint");
+    if ((from_text && !parse_positions(from_text, &from)) ||
+        (until_text && !parse_positions(until_text, &until))) {
+        fprintf(stderr,
+                "zhiliu replay: --from and --until are PARTITION:OFFSET,PARTITION:OFFSET\n");
         return 64;
     }
     struct engine_options opt = {.file = file,
@@ -139,7 +148,8 @@ static int replay(const struct args *args, const struct config *cfg, const char 
     st = engine_run(e, &err);
     double seconds = (double)(clock_monotonic_ns() - start_ns) * 1e-9;
     if (st == ZL_OK)
-        print_result(e, &s, args_number(args, "skip"), seconds, strcmp(args_text(args, "format"), "json") == 0);
+        print_result(e, &s, args_number(args, "skip"), seconds,
+                     strcmp(args_text(args, "format"), "json") == 0);
     engine_close(e);
     free(s.ranks);
     free(s.at);
@@ -149,7 +159,8 @@ static int replay(const struct args *args, const struct config *cfg, const char 
 static bool is_pipeline(const char *word)
 {
     size_t len = strlen(word);
-    return (len > 5 && strcmp(word + len - 5, ".yaml") == 0) || (len > 4 && strcmp(word + len - 4, ".yml") == 0);
+    return (len > 5 && strcmp(word + len - 5, ".yaml") == 0) ||
+           (len > 4 && strcmp(word + len - 4, ".yml") == 0);
 }
 
 int cmd_replay(const struct args *args)
@@ -161,7 +172,9 @@ int cmd_replay(const struct args *args)
         else if (!file)
             file = args->words[i];
         else
-            return fprintf(stderr, "zhiliu replay: one pipeline (.yaml) and one file of events at most\n"), 64;
+            return fprintf(stderr,
+                           "zhiliu replay: one pipeline (.yaml) and one file of events at most\n"),
+                   64;
     }
     struct config cfg;
     int code = args_config_file(args, pipeline, &cfg);

@@ -13,10 +13,11 @@
 #include "base/metrics.h"
 
 #define NS_A_MS 1000000LL
-#define TURN_MS 50                          /* longest wait of a turn */
-#define RANK_BUDGET_NS (2 * NS_A_MS)        /* of a turn, so that new events are not kept waiting by a backlog */
-#define STOP_LISTS_MS 3000                  /* shutdown: for the lists that are due */
-#define STOP_CHECKPOINT_MS 4000             /* shutdown: for the last checkpoint */
+#define TURN_MS 50 /* longest wait of a turn */
+#define RANK_BUDGET_NS                                                                             \
+    (2 * NS_A_MS)          /* of a turn, so that new events are not kept waiting by a backlog */
+#define STOP_LISTS_MS 3000 /* shutdown: for the lists that are due */
+#define STOP_CHECKPOINT_MS 4000 /* shutdown: for the last checkpoint */
 
 /* ---- one turn ---- */
 
@@ -46,7 +47,8 @@ static void wait_for_work(struct engine *e, int timeout_ms)
     bool want_write = false;
     int fd = sink_fd(e->sink, &want_write);
     if (fd >= 0)
-        fds[n++] = (struct pollfd){.fd = fd, .events = (short)(POLLIN | (want_write ? POLLOUT : 0))};
+        fds[n++] =
+            (struct pollfd){.fd = fd, .events = (short)(POLLIN | (want_write ? POLLOUT : 0))};
     if (poll(fds, (nfds_t)n, timeout_ms) > 0 && (fds[0].revents & POLLIN)) {
         char drain[64];
         while (read(e->wake[0], drain, sizeof drain) == (ssize_t)sizeof drain)
@@ -74,7 +76,8 @@ static void checkpoint_turn(struct engine *e)
     if (!e->checkpoint || e->held)
         return; /* a held batch is in the rows but not in the positions */
     uint64_t acked = dead_acked(e);
-    checkpoint_step(e->checkpoint, clock_wall_ms(), &e->positions, dead_letters_put_count(e->dead_letters), acked);
+    checkpoint_step(e->checkpoint, clock_wall_ms(), &e->positions,
+                    dead_letters_put_count(e->dead_letters), acked);
     uint64_t moment = checkpoint_sealed_moment(e->checkpoint);
     if (moment != e->committed_moment) {
         e->committed_moment = moment;
@@ -87,7 +90,9 @@ static void say_hang_up(struct engine *e)
     if (!e->hang_up)
         return;
     e->hang_up = 0;
-    LOG(WARN, "engine", "SIGHUP: reloading the pipeline is not there yet; nothing was changed, restart to apply a new one");
+    LOG(WARN, "engine",
+        "SIGHUP: reloading the pipeline is not there yet; nothing was changed, restart to apply a "
+        "new one");
 }
 
 /* One batch at most. ZL_END: the input is used up. */
@@ -136,7 +141,8 @@ static enum zl_status turn(struct engine *e, struct zl_error *err)
 static void drain_lists(struct engine *e, bool all)
 {
     int64_t until_ns = clock_monotonic_ns() + STOP_LISTS_MS * NS_A_MS, now_ns;
-    while ((now_ns = clock_monotonic_ns()) < until_ns && publish_pending(e->publish) > 0 && !(e->stopping && all)) {
+    while ((now_ns = clock_monotonic_ns()) < until_ns && publish_pending(e->publish) > 0 &&
+           !(e->stopping && all)) {
         publish_due(e->publish, now_ns, true, 5 * NS_A_MS);
         publish_exchange(e->publish, now_ns);
         if (all && sink_connected(e->sink, NULL, 0))
@@ -164,7 +170,8 @@ static enum zl_status finish(struct engine *e, bool at_end, struct zl_error *err
         return ZL_OK; /* the newest sealed moment stands; what came after is read again */
     dead_letters_sync(e->dead_letters);
     enum zl_status st = checkpoint_finish(e->checkpoint, clock_wall_ms(), &e->positions,
-                                          dead_letters_put_count(e->dead_letters), dead_acked, e, STOP_CHECKPOINT_MS, err);
+                                          dead_letters_put_count(e->dead_letters), dead_acked, e,
+                                          STOP_CHECKPOINT_MS, err);
     if (st == ZL_OK)
         source_commit(e->source, checkpoint_sealed_positions(e->checkpoint));
     return st;
@@ -181,7 +188,8 @@ enum zl_status engine_run(struct engine *e, struct zl_error *err)
     }
     if (st != ZL_OK && st != ZL_END)
         return st;
-    LOG(INFO, "engine", "%s: writing due lists and a last checkpoint", e->stopping ? "asked to stop" : "end of the input");
+    LOG(INFO, "engine", "%s: writing due lists and a last checkpoint",
+        e->stopping ? "asked to stop" : "end of the input");
     return finish(e, st == ZL_END, err);
 }
 

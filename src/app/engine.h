@@ -20,18 +20,19 @@ struct engine;
 typedef void (*engine_scored)(void *ctx, const struct zl_event *ev, double rank);
 
 struct engine_options {
-    bool serve;                        /* checkpoint, sink, monitor, dead letters as the config says; false: replay, nothing leaves */
-    const char *checkpoint_path;       /* overrides the config's; NULL: as the config says; "": none */
-    bool read_only;                    /* inspect: load the state and nothing else; no source, no sink */
-    const struct zl_positions *from;   /* replay: start here instead of at the earliest */
-    const struct zl_positions *until;  /* replay: stop here */
-    const char *file, *items_file;     /* replay: read these instead of the config's source */
-    engine_scored scored;              /* NULL: no scores */
+    bool
+        serve; /* checkpoint, sink, monitor, dead letters as the config says; false: replay, nothing leaves */
+    const char *checkpoint_path; /* overrides the config's; NULL: as the config says; "": none */
+    bool read_only;              /* inspect: load the state and nothing else; no source, no sink */
+    const struct zl_positions *from;  /* replay: start here instead of at the earliest */
+    const struct zl_positions *until; /* replay: stop here */
+    const char *file, *items_file;    /* replay: read these instead of the config's source */
+    engine_scored scored;             /* NULL: no scores */
     void *ctx;
 };
 
-MUST_CHECK enum zl_status engine_open(const struct config *cfg, const struct engine_options *opt, struct engine **out,
-                                      struct zl_error *err);
+MUST_CHECK enum zl_status engine_open(const struct config *cfg, const struct engine_options *opt,
+                                      struct engine **out, struct zl_error *err);
 void engine_close(struct engine *e);
 
 /* Runs until the end of the input or engine_stop(); then writes due lists, makes a checkpoint, leaves the group. */
@@ -50,7 +51,7 @@ const struct ids *engine_users(const struct engine *e);
 const struct ids *engine_items(const struct engine *e);
 const struct zl_positions *engine_positions(const struct engine *e);
 uint64_t engine_digest(const struct engine *e);
-uint64_t engine_moment(const struct engine *e);       /* of the loaded checkpoint, 0: none */
-uint64_t engine_messages(const struct engine *e);     /* taken in since open */
+uint64_t engine_moment(const struct engine *e);   /* of the loaded checkpoint, 0: none */
+uint64_t engine_messages(const struct engine *e); /* taken in since open */
 
 #endif

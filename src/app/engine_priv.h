@@ -33,27 +33,29 @@ struct engine {
     struct dead_letters *dead_letters;
     struct checkpoint *checkpoint; /* NULL: none */
     struct publish *publish;
-    struct monitor *monitor;       /* NULL: none */
+    struct monitor *monitor; /* NULL: none */
     struct zl_positions positions;
     struct rows_table tables[CHECKPOINT_MAX_TABLES];
     int n_tables;
 
     /* the batch under way: its messages stay lent until every reject is a dead letter */
     struct source_batch batch;
-    bool held;                     /* processed, but dead letters would not take all rejects yet */
-    struct zl_reject *rejects;     /* decode's and guard's, in order of appearance */
+    bool held;                 /* processed, but dead letters would not take all rejects yet */
+    struct zl_reject *rejects; /* decode's and guard's, in order of appearance */
     int n_rejects, max_rejects, next_reject;
 
-    bool each_event;               /* a file: lists are ranked event by event, so that output does not depend on batches */
+    bool
+        each_event; /* a file: lists are ranked event by event, so that output does not depend on batches */
     uint64_t messages;
     int64_t tick_ns;
     uint64_t committed_moment;
-    int wake[2];                   /* pipe: engine_stop writes a byte */
+    int wake[2]; /* pipe: engine_stop writes a byte */
     volatile sig_atomic_t stopping, hang_up;
 };
 
 /* wiring.c */
-void wiring_source(const struct config *cfg, struct source_property *properties, struct source_config *out);
+void wiring_source(const struct config *cfg, struct source_property *properties,
+                   struct source_config *out);
 void wiring_sink(const struct config *cfg, struct sink_config *out);
 
 /* batch.c: takes e->batch through decode, guard, reward, model; marks users; fills e->rejects; e->held is true afterwards. */

@@ -16,8 +16,8 @@
 enum due { DUE_CUT = 1, DUE_FRESH = 2, DUE_BACKLOG = 4, DUE_STALE = 8 };
 
 struct entry {
-    uint8_t due;             /* enum due bits: in which lines the user stands */
-    bool has_list, forget;   /* has_list: list[] is what was last sent */
+    uint8_t due;           /* enum due bits: in which lines the user stands */
+    bool has_list, forget; /* has_list: list[] is what was last sent */
     uint16_t n;
     int64_t sent_ms, log_ms; /* of the oldest event that no list answers yet; 0: none */
     int64_t due_ns;          /* since when it is due */
@@ -51,9 +51,10 @@ struct publish {
 #define NO_TICKET UINT32_MAX
 #define REFRESH_A_TICK 20000U
 
-enum zl_status publish_open(const struct publish_config *cfg, struct model *m, struct rank *r, struct catalog *c,
-                            struct sink *s, const struct ids *users, const struct ids *items,
-                            struct zl_positions *positions, struct publish **out, struct zl_error *err)
+enum zl_status publish_open(const struct publish_config *cfg, struct model *m, struct rank *r,
+                            struct catalog *c, struct sink *s, const struct ids *users,
+                            const struct ids *items, struct zl_positions *positions,
+                            struct publish **out, struct zl_error *err)
 {
     struct publish *p = xcalloc(1, sizeof *p);
     *out = NULL;
@@ -99,14 +100,10 @@ static struct entry *entry_of(const struct publish *p, uint32_t user)
 static struct fifo *line_of(struct publish *p, enum due line)
 {
     switch (line) {
-    case DUE_CUT:
-        return &p->cut;
-    case DUE_FRESH:
-        return &p->fresh;
-    case DUE_BACKLOG:
-        return &p->backlog;
-    case DUE_STALE:
-        break;
+    case DUE_CUT: return &p->cut;
+    case DUE_FRESH: return &p->fresh;
+    case DUE_BACKLOG: return &p->backlog;
+    case DUE_STALE: break;
     }
     return &p->stale;
 }
@@ -181,7 +178,8 @@ static struct ticket *take_ticket(struct publish *p, uint32_t *index)
 
 static struct zl_version version_now(const struct publish *p, uint32_t user, int64_t *ts_ms)
 {
-    const struct zl_position *at = zl_positions_find(p->positions, ZL_TOPIC_EVENTS, model_user_partition(p->model, user));
+    const struct zl_position *at =
+        zl_positions_find(p->positions, ZL_TOPIC_EVENTS, model_user_partition(p->model, user));
     *ts_ms = at ? at->log_ms : 0;
     return (struct zl_version){.incarnation = p->cfg.incarnation,
                                .position = at && at->next > 0 ? (uint64_t)at->next : 0,
@@ -201,7 +199,8 @@ static uint32_t ticket_for(struct publish *p, uint32_t user)
 static void send_list(struct publish *p, uint32_t user, const float *scores)
 {
     struct entry *e = entry_of(p, user);
-    struct sink_list list = {.user_id = ids_name(p->users, user), .n = e->n, .items = p->names, .scores = scores};
+    struct sink_list list = {
+        .user_id = ids_name(p->users, user), .n = e->n, .items = p->names, .scores = scores};
     list.version = version_now(p, user, &list.ts_ms);
     for (int i = 0; i < e->n; i++)
         p->names[i] = ids_name(p->items, e->list[i]);
@@ -294,7 +293,8 @@ static void send_cuts(struct publish *p)
 
 static bool fresh_due(const struct publish *p, int64_t now_ns, bool idle)
 {
-    return p->fresh.n && (idle || now_ns - entry_of(p, fifo_peek(&p->fresh))->due_ns >= p->cfg.coalesce_ns);
+    return p->fresh.n &&
+           (idle || now_ns - entry_of(p, fifo_peek(&p->fresh))->due_ns >= p->cfg.coalesce_ns);
 }
 
 /* Up to a block of users from one line. */
@@ -307,7 +307,7 @@ static int take_users(struct publish *p, enum due line, int room, uint32_t *user
         struct entry *e = entry_of(p, user);
         if (!(e->due & line))
             continue; /* another line served it meanwhile */
-        e->due &= (uint8_t)~(DUE_FRESH | DUE_BACKLOG);
+        e->due &= (uint8_t) ~(DUE_FRESH | DUE_BACKLOG);
         if (!e->forget)
             users[n++] = user;
     }
@@ -327,7 +327,8 @@ static int rank_some(struct publish *p, enum due line)
     for (int i = 0; i < n; i++)
         take_slate(p, &slates[i]);
     metrics_observe(METRIC_STAGE_SECONDS, STAGE_RANK, (double)(ranked_ns - start_ns) * 1e-9);
-    metrics_observe(METRIC_STAGE_SECONDS, STAGE_WRITE, (double)(clock_monotonic_ns() - ranked_ns) * 1e-9);
+    metrics_observe(METRIC_STAGE_SECONDS, STAGE_WRITE,
+                    (double)(clock_monotonic_ns() - ranked_ns) * 1e-9);
     return n;
 }
 
@@ -371,8 +372,11 @@ static void take_answer(struct publish *p, const struct sink_answer *a)
         stand(p, t->user, e->forget ? DUE_CUT : a->result == SINK_FAILED ? DUE_BACKLOG : DUE_STALE);
     }
     if (a->result == SINK_STALE)
-        LOG(WARN, "sink", "a newer list stands in the store (version %s): another engine writes, or the log was read again from "
-            "an older position; it is tried again every second", a->newer);
+        LOG(WARN, "sink",
+            "a newer list stands in the store (version %s): another engine writes, or the log was "
+            "read again from "
+            "an older position; it is tried again every second",
+            a->newer);
     t->next_free = p->free_ticket;
     p->free_ticket = (uint32_t)a->token;
     p->n_on_the_way--;
@@ -396,7 +400,8 @@ void publish_exchange(struct publish *p, int64_t now_ns)
 
 void publish_tick(struct publish *p)
 {
-    int64_t old_ms = clock_wall_ms() - p->cfg.ttl_ms / 2, since = newest_log_ms(p) - p->cfg.active_ms;
+    int64_t old_ms = clock_wall_ms() - p->cfg.ttl_ms / 2,
+            since = newest_log_ms(p) - p->cfg.active_ms;
     for (uint32_t n = p->stale.n; n > 0; n--) {
         uint32_t user = fifo_pop(&p->stale);
         entry_of(p, user)->due &= (uint8_t)~DUE_STALE;

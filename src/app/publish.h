@@ -20,23 +20,26 @@
 
 struct publish_config {
     uint32_t max_users;
-    int n;                  /* list length */
+    int n; /* list length */
     int64_t coalesce_ns, active_ms, ttl_ms;
     uint32_t incarnation;
     uint64_t epoch;
-    bool ranked;            /* false: sink.kind none, nothing is ranked */
+    bool ranked; /* false: sink.kind none, nothing is ranked */
 };
 
 struct publish;
 
 /* The rooms are borrowed until publish_close. */
-MUST_CHECK enum zl_status publish_open(const struct publish_config *cfg, struct model *m, struct rank *r, struct catalog *c,
-                                       struct sink *s, const struct ids *users, const struct ids *items,
-                                       struct zl_positions *positions, struct publish **out, struct zl_error *err);
+MUST_CHECK enum zl_status publish_open(const struct publish_config *cfg, struct model *m,
+                                       struct rank *r, struct catalog *c, struct sink *s,
+                                       const struct ids *users, const struct ids *items,
+                                       struct zl_positions *positions, struct publish **out,
+                                       struct zl_error *err);
 void publish_close(struct publish *p);
 
 /* The user did something that may change the list. sent_ms, log_ms: of that event, for the freshness figures (0: unknown). */
-void publish_mark(struct publish *p, uint32_t user, int64_t sent_ms, int64_t log_ms, int64_t now_ns);
+void publish_mark(struct publish *p, uint32_t user, int64_t sent_ms, int64_t log_ms,
+                  int64_t now_ns);
 /* Everyone active is due (start, new connection). */
 void publish_mark_active(struct publish *p);
 /* Takes the catalogue's changes: cuts what is not served any more out of the lists. */

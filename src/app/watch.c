@@ -16,7 +16,8 @@ struct words {
 
 static void add(struct words *w, const char *what, const char *why)
 {
-    int n = snprintf(w->text + w->len, sizeof w->text - w->len, "%s%s%s\n", what, why[0] ? ": " : "", why);
+    int n = snprintf(w->text + w->len, sizeof w->text - w->len, "%s%s%s\n", what,
+                     why[0] ? ": " : "", why);
     w->len = w->len + (size_t)n < sizeof w->text ? w->len + (size_t)n : sizeof w->text - 1;
 }
 
@@ -46,11 +47,12 @@ static void ask_writer(struct engine *e, struct words *w, int64_t now_ns)
     }
     if (!e->checkpoint)
         return;
-    int64_t sealed_ms = checkpoint_sealed_ms(e->checkpoint), limit_ms = 6 * e->cfg->checkpoint.interval + 30000;
+    int64_t sealed_ms = checkpoint_sealed_ms(e->checkpoint),
+            limit_ms = 6 * e->cfg->checkpoint.interval + 30000;
     int64_t age_ms = clock_wall_ms() - sealed_ms;
     if (sealed_ms && age_ms > limit_ms) {
-        snprintf(why, sizeof why, "the newest one is %lld s old (interval %lld s)", (long long)age_ms / 1000,
-                 (long long)e->cfg->checkpoint.interval / 1000);
+        snprintf(why, sizeof why, "the newest one is %lld s old (interval %lld s)",
+                 (long long)age_ms / 1000, (long long)e->cfg->checkpoint.interval / 1000);
         add(w, "checkpoint", why);
     }
 }
@@ -63,7 +65,8 @@ static void set_lag(struct engine *e)
             continue;
         int64_t high = source_high_watermark(e->source, p->topic, p->partition);
         if (high >= 0 && p->partition < 64)
-            metrics_set(METRIC_SOURCE_LAG, (unsigned)p->partition, high > p->next ? (double)(high - p->next) : 0);
+            metrics_set(METRIC_SOURCE_LAG, (unsigned)p->partition,
+                        high > p->next ? (double)(high - p->next) : 0);
     }
 }
 
@@ -83,7 +86,10 @@ static void set_rows(struct engine *e)
     double touched[4] = {0};
     for (int i = 0; i < e->n_tables; i++) {
         enum rows_kind kind = e->tables[i].kind;
-        int label = kind == ROWS_USERS ? 0 : kind == ROWS_ITEMS ? 1 : kind == ROWS_COURSE_IDS ? 2 : 3;
+        int label = kind == ROWS_USERS        ? 0
+                    : kind == ROWS_ITEMS      ? 1
+                    : kind == ROWS_COURSE_IDS ? 2
+                                              : 3;
         touched[label] += e->tables[i].track->n_dirty;
     }
     for (unsigned i = 0; i < 4; i++)
@@ -93,8 +99,9 @@ static void set_rows(struct engine *e)
     metrics_set(METRIC_ROWS, 2, ids_count(e->courses));
     metrics_set(METRIC_DUPLICATES_WINDOW, 0, (double)guard_duplicates_window_s(e->guard));
     metrics_set(METRIC_DUPLICATES_BYTES, 0, (double)guard_duplicates_bytes(e->guard));
-    metrics_set(METRIC_DEAD_LETTERS_UNACKED, 0,
-                (double)(dead_letters_put_count(e->dead_letters) - dead_letters_acked(e->dead_letters)));
+    metrics_set(
+        METRIC_DEAD_LETTERS_UNACKED, 0,
+        (double)(dead_letters_put_count(e->dead_letters) - dead_letters_acked(e->dead_letters)));
 }
 
 void watch_tick(struct engine *e, int64_t now_ns)

@@ -22,15 +22,18 @@ static const char *text_or_null(const char *text)
 
 /* ---- config -> rooms ---- */
 
-void wiring_source(const struct config *cfg, struct source_property *properties, struct source_config *out)
+void wiring_source(const struct config *cfg, struct source_property *properties,
+                   struct source_config *out)
 {
     for (int i = 0; i < cfg->source.n_kafka; i++)
-        properties[i] = (struct source_property){cfg->source.kafka[i].name, cfg->source.kafka[i].value};
+        properties[i] =
+            (struct source_property){cfg->source.kafka[i].name, cfg->source.kafka[i].value};
     *out = (struct source_config){.kafka = cfg->source.kind == 0,
                                   .brokers = cfg->source.brokers,
                                   .group = cfg->source.group,
                                   .instance = cfg->source.instance,
-                                  .topics = {cfg->source.topics.events, cfg->source.topics.items, cfg->source.topics.controls},
+                                  .topics = {cfg->source.topics.events, cfg->source.topics.items,
+                                             cfg->source.topics.controls},
                                   .properties = properties,
                                   .n_properties = cfg->source.n_kafka,
                                   .queue_bytes = cfg->source.queue,
@@ -90,7 +93,9 @@ static enum zl_status open_ids(struct engine *e, struct zl_error *err)
 static enum zl_status open_decode_to_reward(struct engine *e, struct zl_error *err)
 {
     const struct config *cfg = e->cfg;
-    struct decode_config d = {.max_bytes = cfg->decode.max_bytes, .id_seed = (uint64_t)cfg->model.seed, .check_key = cfg->source.kind == 0};
+    struct decode_config d = {.max_bytes = cfg->decode.max_bytes,
+                              .id_seed = (uint64_t)cfg->model.seed,
+                              .check_key = cfg->source.kind == 0};
     features_of(cfg, d.n_features);
     TRY(decode_open(&d, &e->decode, err));
     TRY(guard_open(&(struct guard_config){.duplicates_window_ms = cfg->guard.duplicates.window,
@@ -110,7 +115,8 @@ static enum zl_status open_decode_to_reward(struct engine *e, struct zl_error *e
 static enum zl_status open_catalog_to_rank(struct engine *e, struct zl_error *err)
 {
     const struct config *cfg = e->cfg;
-    struct catalog_config c = {.max_items = (uint32_t)cfg->catalog.max_items, .serve_unknown = cfg->catalog.unknown == 0};
+    struct catalog_config c = {.max_items = (uint32_t)cfg->catalog.max_items,
+                               .serve_unknown = cfg->catalog.unknown == 0};
     features_of(cfg, c.n_features);
     TRY(catalog_open(&c, &e->catalog, err));
     struct model_config m = model_of(cfg);
@@ -127,7 +133,8 @@ static void collect_tables(struct engine *e)
     e->tables[e->n_tables++] = ids_rows(e->courses);
     e->tables[e->n_tables++] = ids_rows(e->users);
     e->tables[e->n_tables++] = catalog_rows(e->catalog);
-    e->n_tables += model_rows(e->model, e->tables + e->n_tables, CHECKPOINT_MAX_TABLES - e->n_tables);
+    e->n_tables +=
+        model_rows(e->model, e->tables + e->n_tables, CHECKPOINT_MAX_TABLES - e->n_tables);
     e->tables[e->n_tables++] = reward_rows(e->reward);
     e->tables[e->n_tables++] = guard_rows(e->guard);
 }
@@ -136,17 +143,22 @@ static void collect_tables(struct engine *e)
 
 static const char *checkpoint_path(const struct engine *e)
 {
-    const char *path = e->opt.checkpoint_path ? e->opt.checkpoint_path : e->opt.serve || e->opt.read_only ? e->cfg->checkpoint.path : NULL;
+    const char *path = e->opt.checkpoint_path             ? e->opt.checkpoint_path
+                       : e->opt.serve || e->opt.read_only ? e->cfg->checkpoint.path
+                                                          : NULL;
     return path && path[0] && strcmp(path, "off") != 0 ? path : NULL;
 }
 
 static void say_start(const struct engine *e)
 {
     if (checkpoint_sealed_moment(e->checkpoint))
-        LOG(INFO, "engine", "checkpoint: moment %llu with %u users and %u items; going on from its offsets",
-            (unsigned long long)checkpoint_sealed_moment(e->checkpoint), ids_count(e->users), ids_count(e->items));
+        LOG(INFO, "engine",
+            "checkpoint: moment %llu with %u users and %u items; going on from its offsets",
+            (unsigned long long)checkpoint_sealed_moment(e->checkpoint), ids_count(e->users),
+            ids_count(e->items));
     else
-        LOG(INFO, "engine", "no checkpoint in %s: starting at the earliest offset", checkpoint_path(e));
+        LOG(INFO, "engine", "no checkpoint in %s: starting at the earliest offset",
+            checkpoint_path(e));
 }
 
 static enum zl_status load_state(struct engine *e, struct zl_error *err)
@@ -154,7 +166,9 @@ static enum zl_status load_state(struct engine *e, struct zl_error *err)
     const char *path = checkpoint_path(e);
     if (!path) {
         if (e->opt.read_only)
-            return zl_fail(err, ZL_ENOENT, "there is no checkpoint to inspect: give --checkpoint FOLDER or set checkpoint.path");
+            return zl_fail(err, ZL_ENOENT,
+                           "there is no checkpoint to inspect: give --checkpoint FOLDER or set "
+                           "checkpoint.path");
         return ZL_OK;
     }
     TRY(checkpoint_open(&(struct checkpoint_config){.path = path,
@@ -206,13 +220,15 @@ static enum zl_status open_dead_letters(struct engine *e, struct zl_error *err)
     struct source_config s;
     wiring_source(e->cfg, properties, &s);
     bool kafka = s.kafka && e->opt.serve && !e->opt.file;
-    return dead_letters_open(&(struct dead_letters_config){.brokers = kafka ? s.brokers : NULL,
-                                                           .properties = s.properties,
-                                                           .n_properties = s.n_properties,
-                                                           .topic = e->cfg->dead_letters.topic,
-                                                           .file = e->opt.serve ? text_or_null(e->cfg->dead_letters.file) : NULL,
-                                                           .topics = {s.topics[0], s.topics[1], s.topics[2]}},
-                             &e->dead_letters, err);
+    return dead_letters_open(
+        &(struct dead_letters_config){.brokers = kafka ? s.brokers : NULL,
+                                      .properties = s.properties,
+                                      .n_properties = s.n_properties,
+                                      .topic = e->cfg->dead_letters.topic,
+                                      .file = e->opt.serve ? text_or_null(e->cfg->dead_letters.file)
+                                                           : NULL,
+                                      .topics = {s.topics[0], s.topics[1], s.topics[2]}},
+        &e->dead_letters, err);
 }
 
 static enum zl_status open_sink(struct engine *e, struct zl_error *err)
@@ -222,15 +238,17 @@ static enum zl_status open_sink(struct engine *e, struct zl_error *err)
     if (!e->opt.serve)
         s.kind = SINK_NONE;
     TRY(sink_open(&s, &e->sink, err));
-    return publish_open(&(struct publish_config){.max_users = (uint32_t)e->cfg->model.max_users,
-                                                 .n = (int)e->cfg->rank.n,
-                                                 .coalesce_ns = e->cfg->rank.coalesce * 1000000,
-                                                 .active_ms = e->cfg->publish.active,
-                                                 .ttl_ms = e->cfg->publish.ttl,
-                                                 .incarnation = (uint32_t)e->cfg->publish.incarnation,
-                                                 .epoch = e->checkpoint ? checkpoint_epoch(e->checkpoint) : 1,
-                                                 .ranked = s.kind != SINK_NONE},
-                        e->model, e->rank, e->catalog, e->sink, e->users, e->items, &e->positions, &e->publish, err);
+    return publish_open(
+        &(struct publish_config){.max_users = (uint32_t)e->cfg->model.max_users,
+                                 .n = (int)e->cfg->rank.n,
+                                 .coalesce_ns = e->cfg->rank.coalesce * 1000000,
+                                 .active_ms = e->cfg->publish.active,
+                                 .ttl_ms = e->cfg->publish.ttl,
+                                 .incarnation = (uint32_t)e->cfg->publish.incarnation,
+                                 .epoch = e->checkpoint ? checkpoint_epoch(e->checkpoint) : 1,
+                                 .ranked = s.kind != SINK_NONE},
+        e->model, e->rank, e->catalog, e->sink, e->users, e->items, &e->positions, &e->publish,
+        err);
 }
 
 static enum zl_status open_doors(struct engine *e, struct zl_error *err)
@@ -255,7 +273,8 @@ static enum zl_status open_all(struct engine *e, struct zl_error *err)
     return e->opt.read_only ? ZL_OK : open_doors(e, err);
 }
 
-enum zl_status engine_open(const struct config *cfg, const struct engine_options *opt, struct engine **out, struct zl_error *err)
+enum zl_status engine_open(const struct config *cfg, const struct engine_options *opt,
+                           struct engine **out, struct zl_error *err)
 {
     struct engine *e = xcalloc(1, sizeof *e);
     *out = NULL;

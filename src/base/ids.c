@@ -166,12 +166,14 @@ static void rows_write(const void *room, uint32_t key, struct rows_buffer *out)
     rows_put_bytes(out, id.ptr, id.len);
 }
 
-static enum zl_status rows_read(void *room, uint32_t key, struct rows_cursor *in, struct zl_error *err)
+static enum zl_status rows_read(void *room, uint32_t key, struct rows_cursor *in,
+                                struct zl_error *err)
 {
     struct ids *ids = room;
     struct zl_span id = {(const char *)in->at, (size_t)(in->end - in->at)};
     if (id.len == 0 || id.len > ID_MAX_LEN)
-        return zl_fail(err, ZL_EBADDATA, "%s row %u has %zu bytes, 1..64 expected", ids->label, key, id.len);
+        return zl_fail(err, ZL_EBADDATA, "%s row %u has %zu bytes, 1..64 expected", ids->label, key,
+                       id.len);
     in->at = in->end;
     if (key < ids->count && zl_span_equal(id, ids_name(ids, key)))
         return ZL_OK; /* the same row again: a base and a segment both have it */

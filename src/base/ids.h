@@ -12,8 +12,8 @@
 struct ids; /* opaque */
 
 /* kind and name: for the checkpoint and for words. *out is the caller's, for ids_close(), or NULL. */
-MUST_CHECK enum zl_status ids_open(enum rows_kind kind, const char *name, uint32_t max_ids, struct ids **out,
-                                   struct zl_error *err);
+MUST_CHECK enum zl_status ids_open(enum rows_kind kind, const char *name, uint32_t max_ids,
+                                   struct ids **out, struct zl_error *err);
 void ids_close(struct ids *ids);
 
 /* The id's index, a new one if it is new; ZL_NO_INDEX when the table is full. id: 1..64 bytes, borrowed. */

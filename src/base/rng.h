@@ -15,7 +15,8 @@ struct rng {
  * events were batched. */
 static inline struct rng rng_at(uint64_t seed, uint64_t partition, uint64_t offset, uint64_t index)
 {
-    return (struct rng){hash_mix(hash_mix(hash_mix(seed) ^ partition) ^ offset) ^ hash_mix(index + 1)};
+    return (struct rng){hash_mix(hash_mix(hash_mix(seed) ^ partition) ^ offset) ^
+                        hash_mix(index + 1)};
 }
 
 static inline uint64_t rng_next(struct rng *r)

@@ -27,7 +27,8 @@ static double double_of(uint64_t u)
 /* ln m for m in [sqrt(1/2), sqrt(2)): 2 atanh(s), s = (m - 1) / (m + 1), |s| < 0.172. */
 static double log_reduced(double m)
 {
-    static const double c[] = {1.0 / 21, 1.0 / 19, 1.0 / 17, 1.0 / 15, 1.0 / 13, 1.0 / 11, 1.0 / 9, 1.0 / 7, 1.0 / 5, 1.0 / 3, 1.0};
+    static const double c[] = {1.0 / 21, 1.0 / 19, 1.0 / 17, 1.0 / 15, 1.0 / 13, 1.0 / 11,
+                               1.0 / 9,  1.0 / 7,  1.0 / 5,  1.0 / 3,  1.0};
     double s = (m - 1) / (m + 1), s2 = s * s, sum = 1.0 / 23;
     for (unsigned i = 0; i < sizeof c / sizeof c[0]; i++)
         sum = sum * s2 + c[i];
@@ -60,8 +61,21 @@ double special_exp2(double x)
     if (x < -1022)
         return 0;
     double whole = (double)(int64_t)(x + (x < 0 ? -0.5 : 0.5));
-    static const double c[] = {1.0 / 87178291200, 1.0 / 6227020800, 1.0 / 479001600, 1.0 / 39916800, 1.0 / 3628800,
-                               1.0 / 362880, 1.0 / 40320, 1.0 / 5040, 1.0 / 720, 1.0 / 120, 1.0 / 24, 1.0 / 6, 0.5, 1.0, 1.0};
+    static const double c[] = {1.0 / 87178291200,
+                               1.0 / 6227020800,
+                               1.0 / 479001600,
+                               1.0 / 39916800,
+                               1.0 / 3628800,
+                               1.0 / 362880,
+                               1.0 / 40320,
+                               1.0 / 5040,
+                               1.0 / 720,
+                               1.0 / 120,
+                               1.0 / 24,
+                               1.0 / 6,
+                               0.5,
+                               1.0,
+                               1.0};
     double y = (x - whole) * LN2, sum = 0; /* |y| < 0.35: y^15 / 15! is below 2^-64 */
     for (unsigned i = 0; i < sizeof c / sizeof c[0]; i++)
         sum = sum * y + c[i];

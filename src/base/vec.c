@@ -53,7 +53,8 @@ VEC_CLONES void vec_score_panel4(const float *panel, const float *const z[4], in
 
 const char *vec_kernel(void)
 {
-#if defined(__x86_64__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if defined(__x86_64__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) &&                \
+    !defined(__SANITIZE_THREAD__)
     if (__builtin_cpu_supports("avx512f"))
         return "avx512f";
     if (__builtin_cpu_supports("avx2"))

@@ -6,7 +6,8 @@
 #define BASE_VEC_H
 
 /* Sanitizers run before the resolver of cloned functions may: one plain version there. clang 14 has no clones in C. */
-#if defined(__clang__) || defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || !defined(__x86_64__)
+#if defined(__clang__) || defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) ||         \
+    !defined(__x86_64__)
 #define VEC_CLONES
 #else
 #define VEC_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))

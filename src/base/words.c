@@ -9,14 +9,14 @@
 #include "zhiliu/status.h"
 
 static const char *const type_names[ZL_N_EVENT_TYPES] = {
-    "impression", "watch",  "like",           "coin",   "favorite",     "comment", "share",
-    "follow",     "not_interested", "report", "course_click", "enroll",  "purchase", "refund",
+    "impression", "watch",          "like",   "coin",         "favorite", "comment",  "share",
+    "follow",     "not_interested", "report", "course_click", "enroll",   "purchase", "refund",
 };
 
 static const char *const reason_names[ZL_N_REASONS] = {
-    "none",          "too_large",    "bad_utf8",   "bad_json",     "not_object",
-    "duplicate_key", "missing_field", "bad_type",  "out_of_range", "not_finite",
-    "unknown_type",  "unknown_version", "key_mismatch", "future_time", "bad_features",
+    "none",          "too_large",       "bad_utf8",     "bad_json",     "not_object",
+    "duplicate_key", "missing_field",   "bad_type",     "out_of_range", "not_finite",
+    "unknown_type",  "unknown_version", "key_mismatch", "future_time",  "bad_features",
 };
 
 static const char *const outcome_names[ZL_N_OUTCOMES] = {"learned", "counted", "duplicate",
@@ -80,24 +80,16 @@ int zl_exit_code(enum zl_status st)
 {
     switch (st) {
     case ZL_OK:
-    case ZL_END:
-        return 0;
-    case ZL_EUSAGE:
-        return 64;
-    case ZL_EBADDATA:
-        return 65;
-    case ZL_ENOENT:
-        return 66;
-    case ZL_EUNREACHABLE:
-        return 69;
-    case ZL_EIO:
-        return 74;
-    case ZL_ECONFIG:
-        return 78;
+    case ZL_END: return 0;
+    case ZL_EUSAGE: return 64;
+    case ZL_EBADDATA: return 65;
+    case ZL_ENOENT: return 66;
+    case ZL_EUNREACHABLE: return 69;
+    case ZL_EIO: return 74;
+    case ZL_ECONFIG: return 78;
     case ZL_EAGAIN:
     case ZL_EFULL:
-    case ZL_EINTERNAL:
-        break;
+    case ZL_EINTERNAL: break;
     }
     return 70;
 }
@@ -109,7 +101,8 @@ static int position_compare(const struct zl_position *p, enum zl_topic topic, in
     return (p->partition > partition) - (p->partition < partition);
 }
 
-static int position_lower_bound(const struct zl_positions *p, enum zl_topic topic, int32_t partition)
+static int position_lower_bound(const struct zl_positions *p, enum zl_topic topic,
+                                int32_t partition)
 {
     int lo = 0, hi = p->n;
     while (lo < hi) {
@@ -122,7 +115,8 @@ static int position_lower_bound(const struct zl_positions *p, enum zl_topic topi
     return lo;
 }
 
-struct zl_position *zl_positions_find(struct zl_positions *p, enum zl_topic topic, int32_t partition)
+struct zl_position *zl_positions_find(struct zl_positions *p, enum zl_topic topic,
+                                      int32_t partition)
 {
     int i = position_lower_bound(p, topic, partition);
     return i < p->n && position_compare(&p->at[i], topic, partition) == 0 ? &p->at[i] : NULL;

@@ -35,15 +35,18 @@ static struct item_row *row_of(const struct catalog *c, uint32_t item)
     return table_row(&c->rows, item);
 }
 
-enum zl_status catalog_open(const struct catalog_config *cfg, struct catalog **out, struct zl_error *err)
+enum zl_status catalog_open(const struct catalog_config *cfg, struct catalog **out,
+                            struct zl_error *err)
 {
     enum zl_status st;
     *out = NULL;
     struct catalog *c = xcalloc(1, sizeof *c);
     c->cfg = *cfg;
-    if ((st = table_init(&c->rows, "the catalogue", cfg->max_items, sizeof(struct item_row), err)) != ZL_OK)
+    if ((st = table_init(&c->rows, "the catalogue", cfg->max_items, sizeof(struct item_row),
+                         err)) != ZL_OK)
         goto fail;
-    if ((st = table_init(&c->served, "the served marks", cfg->max_items / 16 + 1, 16, err)) != ZL_OK)
+    if ((st = table_init(&c->served, "the served marks", cfg->max_items / 16 + 1, 16, err)) !=
+        ZL_OK)
         goto fail;
     c->served_array = (uint8_t *)c->served.rows;
     if ((st = rows_track_init(&c->track, cfg->max_items, err)) != ZL_OK)
@@ -107,7 +110,8 @@ static struct item_row *row_to_change(struct catalog *c, uint32_t item)
 
 /* ---- the description, in the row's own form ---- */
 
-static void write_description(const struct catalog *c, const struct zl_item *d, struct rows_buffer *out)
+static void write_description(const struct catalog *c, const struct zl_item *d,
+                              struct rows_buffer *out)
 {
     rows_put_i64(out, d->published_at_ms);
     rows_put_i64(out, d->price);
@@ -131,8 +135,8 @@ static void write_description(const struct catalog *c, const struct zl_item *d, 
     }
 }
 
-static void read_description(const struct catalog *c, const struct item_row *row, struct catalog_item *out,
-                             bool *bad)
+static void read_description(const struct catalog *c, const struct item_row *row,
+                             struct catalog_item *out, bool *bad)
 {
     struct rows_cursor in = {.at = row->text, .end = row->text + row->text_len};
     out->published_at_ms = rows_get_i64(&in);
@@ -200,7 +204,8 @@ void catalog_observe(struct catalog *c, uint32_t item, const struct zl_event *ev
 {
     const struct item_row *old = row_of(c, item);
     bool tells_duration = ev->type == ZL_WATCH && ev->duration_ms > 0;
-    if (item < c->count && old->known && (old->described || old->duration_ms >= 0 || !tells_duration) &&
+    if (item < c->count && old->known &&
+        (old->described || old->duration_ms >= 0 || !tells_duration) &&
         (old->described || old->course != ZL_NO_INDEX || ev->course == ZL_NO_INDEX))
         return; /* nothing new: the usual case touches no row */
     struct item_row *row = row_to_change(c, item);
@@ -282,11 +287,13 @@ static void rows_write(const void *room, uint32_t key, struct rows_buffer *out)
     rows_put_span(out, (struct zl_span){(const char *)row->text, row->text_len});
 }
 
-static enum zl_status rows_read(void *room, uint32_t key, struct rows_cursor *in, struct zl_error *err)
+static enum zl_status rows_read(void *room, uint32_t key, struct rows_cursor *in,
+                                struct zl_error *err)
 {
     struct catalog *c = room;
     if (key >= c->cfg.max_items)
-        return zl_fail(err, ZL_EBADDATA, "catalogue row %u is beyond catalog.max_items %u", key, c->cfg.max_items);
+        return zl_fail(err, ZL_EBADDATA, "catalogue row %u is beyond catalog.max_items %u", key,
+                       c->cfg.max_items);
     struct item_row *row = row_to_change(c, key);
     uint8_t flags = rows_get_u8(in), status = rows_get_u8(in);
     row->known = flags & 1;
@@ -302,7 +309,10 @@ static enum zl_status rows_read(void *room, uint32_t key, struct rows_cursor *in
         read_description(c, row, &ignored, &bad);
     }
     if (bad)
-        return zl_fail(err, ZL_EBADDATA, "catalogue row %u is not of this form (are catalog.features those of the checkpoint?)", key);
+        return zl_fail(
+            err, ZL_EBADDATA,
+            "catalogue row %u is not of this form (are catalog.features those of the checkpoint?)",
+            key);
     settle(c, key);
     return ZL_OK;
 }

@@ -20,9 +20,10 @@ struct catalog_config {
 
 /* What is known of one item. Spans and features are lent until the item's next change. */
 struct catalog_item {
-    bool known, described;   /* known: an event or the items topic spoke of it; described: the items topic did */
+    bool known,
+        described; /* known: an event or the items topic spoke of it; described: the items topic did */
     enum zl_item_status status;
-    uint32_t course;         /* index in the courses' ids, or ZL_NO_INDEX */
+    uint32_t course;                             /* index in the courses' ids, or ZL_NO_INDEX */
     int64_t duration_ms, published_at_ms, price; /* -1: unknown */
     double fps;
     int32_t width, height;
@@ -34,17 +35,20 @@ struct catalog_item {
 
 struct catalog;
 
-MUST_CHECK enum zl_status catalog_open(const struct catalog_config *cfg, struct catalog **out, struct zl_error *err);
+MUST_CHECK enum zl_status catalog_open(const struct catalog_config *cfg, struct catalog **out,
+                                       struct zl_error *err);
 void catalog_close(struct catalog *c);
 
 /* From the items topic. course: index of item->course_id, or ZL_NO_INDEX. */
-void catalog_put(struct catalog *c, uint32_t item, const struct zl_item *described, uint32_t course);
+void catalog_put(struct catalog *c, uint32_t item, const struct zl_item *described,
+                 uint32_t course);
 /* From an event: makes the item known; a duration or course it did not have is taken from the event. */
 void catalog_observe(struct catalog *c, uint32_t item, const struct zl_event *ev);
 
 /* May it stand in a list? One array read. */
 bool catalog_served(const struct catalog *c, uint32_t item);
-const uint8_t *catalog_served_array(const struct catalog *c); /* 1 or 0 an item index, lent for ever */
+const uint8_t *
+catalog_served_array(const struct catalog *c); /* 1 or 0 an item index, lent for ever */
 /* Items whose served state changed since the last call; lent until the next catalog_put. */
 const uint32_t *catalog_changes(struct catalog *c, uint32_t *n);
 void catalog_get(const struct catalog *c, uint32_t item, struct catalog_item *out);

@@ -45,7 +45,8 @@ static void mark_changed(struct items *t, uint32_t item)
 static void init_row(struct items *t, uint32_t item)
 {
     struct rng rng = rng_at(t->seed, 0xA11, item, 0);
-    float scale = (float)(INITIAL_SCALE * 1.7320508 / sqrt((double)t->k)); /* uniform of that deviation */
+    float scale =
+        (float)(INITIAL_SCALE * 1.7320508 / sqrt((double)t->k)); /* uniform of that deviation */
     float *x = items_x(t, item);
     for (int f = 0; f < 2 * t->k; f++)
         x[f] = scale * (float)(2 * rng_uniform(&rng) - 1);
@@ -80,7 +81,8 @@ static float step_size(float *g, float mean_square, float learning_rate)
     return learning_rate / sqrtf(*g + ADAGRAD_EPSILON);
 }
 
-void items_step_output(struct items *t, uint32_t item, float d, const float *z, float z_norm2, float learning_rate)
+void items_step_output(struct items *t, uint32_t item, float d, const float *z, float z_norm2,
+                       float learning_rate)
 {
     rows_touch(&t->track, item);
     struct item_learned *l = items_learned(t, item);
@@ -130,11 +132,13 @@ static void rows_write(const void *room, uint32_t key, struct rows_buffer *out)
         rows_put_f64(out, s->pop[h]);
 }
 
-static enum zl_status rows_read(void *room, uint32_t key, struct rows_cursor *in, struct zl_error *err)
+static enum zl_status rows_read(void *room, uint32_t key, struct rows_cursor *in,
+                                struct zl_error *err)
 {
     struct items *t = room;
     if (key >= t->max_items)
-        return zl_fail(err, ZL_EBADDATA, "item row %u is beyond catalog.max_items %u", key, t->max_items);
+        return zl_fail(err, ZL_EBADDATA, "item row %u is beyond catalog.max_items %u", key,
+                       t->max_items);
     if (key >= t->count)
         t->count = key + 1;
     if (!rows_get_u8(in))
@@ -155,7 +159,8 @@ static enum zl_status rows_read(void *room, uint32_t key, struct rows_cursor *in
         s->pop[h] = rows_get_f64(in);
     mark_changed(t, key);
     if (in->bad || in->at != in->end)
-        return zl_fail(err, ZL_EBADDATA, "item row %u is not of this form (is model.k that of the checkpoint?)", key);
+        return zl_fail(err, ZL_EBADDATA,
+                       "item row %u is not of this form (is model.k that of the checkpoint?)", key);
     return ZL_OK;
 }
 

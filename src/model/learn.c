@@ -40,8 +40,8 @@ bool learn_encode(const struct model *m, const struct user *u, float *z)
     int n = learn_history_weights(&m->cfg, u->n_history, w);
     memset(z, 0, (size_t)m->cfg.k * sizeof *z);
     for (int l = 0; l < n; l++)
-        vec_add_sum(z, w[l], items_x(&m->items, u->history[l].item), items_q(&m->items, u->history[l].item),
-                    m->cfg.k);
+        vec_add_sum(z, w[l], items_x(&m->items, u->history[l].item),
+                    items_q(&m->items, u->history[l].item), m->cfg.k);
     return n > 0;
 }
 

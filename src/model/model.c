@@ -12,7 +12,8 @@ enum zl_status model_open(const struct model_config *cfg, struct model **out, st
 {
     enum zl_status st;
     *out = NULL;
-    ASSERT(cfg->k % 16 == 0 && cfg->k <= MODEL_MAX_K && cfg->history >= 1 && cfg->history <= MODEL_MAX_HISTORY);
+    ASSERT(cfg->k % 16 == 0 && cfg->k <= MODEL_MAX_K && cfg->history >= 1 &&
+           cfg->history <= MODEL_MAX_HISTORY);
     ASSERT(cfg->negatives >= 1 && cfg->negatives <= MODEL_MAX_NEGATIVES && cfg->window >= 16);
     struct model *m = xcalloc(1, sizeof *m);
     m->cfg = *cfg;
@@ -79,8 +80,8 @@ static void count_event(struct model *m, struct user *u, const struct zl_event *
 
 /* The once-a-session rule: the largest reward of (user, item, session) counts, a later event adds the difference. The step sees the
  * history without this item; then its entry goes to the front. */
-static bool learn_item(struct model *m, struct user *u, uint32_t item, int64_t reward_micro, uint32_t session,
-                       const struct zl_event *ev, struct rng *rng)
+static bool learn_item(struct model *m, struct user *u, uint32_t item, int64_t reward_micro,
+                       uint32_t session, const struct zl_event *ev, struct rng *rng)
 {
     struct model_history_entry e = {0};
     bool known = users_take_history(u, item, &e);
@@ -93,7 +94,8 @@ static bool learn_item(struct model *m, struct user *u, uint32_t item, int64_t r
             popularity_add(m, item);
         }
     }
-    e = (struct model_history_entry){.item = item, .session = session, .reward_micro = most, .ts_ms = ev->at_ms};
+    e = (struct model_history_entry){
+        .item = item, .session = session, .reward_micro = most, .ts_ms = ev->at_ms};
     users_push_history(&m->users, u, &e);
     return most > before;
 }
@@ -102,7 +104,8 @@ static bool learn_item(struct model *m, struct user *u, uint32_t item, int64_t r
 static const double credit[USER_COURSE_ITEMS][USER_COURSE_ITEMS] = {
     {1, 0, 0}, {2.0 / 3, 1.0 / 3, 0}, {1.0 / 2, 1.0 / 3, 1.0 / 6}};
 
-static bool learn_event(struct model *m, struct user *u, const struct zl_event *ev, uint32_t session)
+static bool learn_event(struct model *m, struct user *u, const struct zl_event *ev,
+                        uint32_t session)
 {
     struct rng rng = rng_at(m->cfg.seed, (uint64_t)ev->from.partition, (uint64_t)ev->from.offset,
                             (uint64_t)ev->from.index);
@@ -112,7 +115,9 @@ static bool learn_event(struct model *m, struct user *u, const struct zl_event *
     int n = ev->course == ZL_NO_INDEX ? 0 : users_course_items(u, ev->course, ev->at_ms, items);
     bool learned = false;
     for (int i = n - 1; i >= 0; i--) /* the newest last: it ends at the front of the history */
-        learned |= learn_item(m, u, items[i], (int64_t)(credit[n - 1][i] * (double)ev->reward_micro), session, ev, &rng);
+        learned |=
+            learn_item(m, u, items[i], (int64_t)(credit[n - 1][i] * (double)ev->reward_micro),
+                       session, ev, &rng);
     return learned;
 }
 

@@ -22,8 +22,8 @@
 #define MODEL_MAX_HISTORY 64
 #define MODEL_MAX_K 256
 #define MODEL_MAX_NEGATIVES 256
-#define MODEL_SEEN 4096        /* newest items a user is remembered to have met */
-#define MODEL_IMPRESSED 64     /* newest items shown and not watched */
+#define MODEL_SEEN 4096    /* newest items a user is remembered to have met */
+#define MODEL_IMPRESSED 64 /* newest items shown and not watched */
 #define MODEL_HALF_LIVES 3
 
 struct model_config {
@@ -38,7 +38,8 @@ struct model_config {
 
 struct model;
 
-MUST_CHECK enum zl_status model_open(const struct model_config *cfg, struct model **out, struct zl_error *err);
+MUST_CHECK enum zl_status model_open(const struct model_config *cfg, struct model **out,
+                                     struct zl_error *err);
 void model_close(struct model *m);
 
 /* Called before each event is learned, for prequential scores; NULL: none. */
@@ -51,7 +52,7 @@ void model_batch(struct model *m, struct zl_event *events, int n, model_test tes
 void model_know_item(struct model *m, uint32_t item);
 
 /* ---- what rank asks (the one written exception between rooms) ---- */
-uint32_t model_items(const struct model *m);  /* items 0..n-1 have rows */
+uint32_t model_items(const struct model *m); /* items 0..n-1 have rows */
 uint32_t model_users(const struct model *m);
 int model_k(const struct model *m);
 /* z (k floats) of a user; false when the user has no history. */
@@ -73,13 +74,14 @@ const struct model_impressed *model_impressions(const struct model *m, uint32_t 
 /* ---- for inspect and the ledger ---- */
 struct model_history_entry {
     uint32_t item;
-    uint32_t session;       /* hash of session_id, or a running number */
-    int64_t reward_micro;   /* largest so far in that session */
+    uint32_t session;     /* hash of session_id, or a running number */
+    int64_t reward_micro; /* largest so far in that session */
     int64_t ts_ms;
 };
 struct model_user_info {
     uint32_t counts[ZL_N_EVENT_TYPES];
-    int64_t reward_table_micro; /* sum of the table rewards, all types but watch, before the once-a-session rule */
+    int64_t
+        reward_table_micro; /* sum of the table rewards, all types but watch, before the once-a-session rule */
     int64_t last_ms, first_ms;
     uint32_t n_history, n_seen;
     struct model_history_entry history[MODEL_MAX_HISTORY]; /* newest first */
@@ -92,7 +94,8 @@ struct model_item_info {
 };
 void model_user_info(const struct model *m, uint32_t user, struct model_user_info *out);
 void model_item_info(const struct model *m, uint32_t item, struct model_item_info *out);
-int64_t model_user_last_ms(const struct model *m, uint32_t user); /* event time of the newest event, 0: none */
+int64_t model_user_last_ms(const struct model *m,
+                           uint32_t user); /* event time of the newest event, 0: none */
 int32_t model_user_partition(const struct model *m, uint32_t user); /* of the user's newest event */
 /* Global counts of admitted events by type (what inspect checkpoint prints). */
 const uint64_t *model_event_counts(const struct model *m);

@@ -18,9 +18,9 @@ struct item_stats {
     uint32_t counts[ZL_N_EVENT_TYPES];
     int64_t reward_table_micro, last_ms, first_ms;
     double pop[MODEL_HALF_LIVES]; /* see popularity.c; -INFINITY: never chosen */
-    uint32_t in_window;           /* how often it stands in the window of positives; not written to rows */
-    bool known;                   /* the row's vectors are set */
-    bool changed;                 /* on the list for model_take_changed; not written to rows */
+    uint32_t in_window; /* how often it stands in the window of positives; not written to rows */
+    bool known;         /* the row's vectors are set */
+    bool changed;       /* on the list for model_take_changed; not written to rows */
 };
 
 struct items {
@@ -63,9 +63,11 @@ static inline struct item_stats *items_stats(const struct items *t, uint32_t ite
 
 /* The row operations: the only writes to learned rows. Each touches first. */
 /* One Adagrad step of q and b along z: the gradient of a logit's error d is (d z, d). */
-void items_step_output(struct items *t, uint32_t item, float d, const float *z, float z_norm2, float learning_rate);
+void items_step_output(struct items *t, uint32_t item, float d, const float *z, float z_norm2,
+                       float learning_rate);
 /* One Adagrad step of x and q of a history item along w * gz. */
-void items_step_history(struct items *t, uint32_t item, float w, const float *gz, float gz_norm2, float learning_rate);
+void items_step_history(struct items *t, uint32_t item, float w, const float *gz, float gz_norm2,
+                        float learning_rate);
 /* Stats may be written after this. */
 struct item_stats *items_stats_to_change(struct items *t, uint32_t item);
 
@@ -87,13 +89,14 @@ struct user_course {
 struct user {
     uint32_t counts[ZL_N_EVENT_TYPES];
     int64_t reward_table_micro, last_ms, first_ms;
-    uint32_t session;        /* running number for events without session_id */
-    int32_t partition;       /* of the newest event: the log that versions this user's list */
+    uint32_t session;  /* running number for events without session_id */
+    int32_t partition; /* of the newest event: the log that versions this user's list */
     uint16_t n_history, n_impressed;
     bool opted_out;
     struct seen seen;
-    struct model_impressed *impressed; /* MODEL_IMPRESSED entries, made when the first comes; oldest first */
-    struct user_course *courses;       /* USER_COURSES, made when the first comes */
+    struct model_impressed
+        *impressed; /* MODEL_IMPRESSED entries, made when the first comes; oldest first */
+    struct user_course *courses;          /* USER_COURSES, made when the first comes */
     struct model_history_entry history[]; /* cfg.history entries, newest first */
 };
 
@@ -127,7 +130,8 @@ bool users_take_history(struct user *u, uint32_t item, struct model_history_entr
 void users_push_history(const struct users *t, struct user *u, const struct model_history_entry *e);
 void users_note_course(struct user *u, uint32_t course, uint32_t item, int64_t at_ms);
 /* Items last viewed of a course within 7 days, newest first; how many. */
-int users_course_items(const struct user *u, uint32_t course, int64_t at_ms, uint32_t out[USER_COURSE_ITEMS]);
+int users_course_items(const struct user *u, uint32_t course, int64_t at_ms,
+                       uint32_t out[USER_COURSE_ITEMS]);
 void users_clear(struct user *u); /* forgets everything but the row's place */
 
 /* ---- window.c: the newest B positives, from which negatives are drawn ---- */
@@ -135,8 +139,8 @@ void users_clear(struct user *u); /* forgets everything but the row's place */
 struct window {
     uint32_t *items; /* ring of cfg.window */
     uint32_t size;
-    uint64_t n;      /* positives so far */
-    float *log_share;/* log of 0, 1, .. size positives; [0] is log 0.5 */
+    uint64_t n;       /* positives so far */
+    float *log_share; /* log of 0, 1, .. size positives; [0] is log 0.5 */
 };
 
 /* ---- the whole room ---- */
@@ -148,7 +152,7 @@ struct model {
     struct window window;
     double pop_total[MODEL_HALF_LIVES]; /* decayed number of positives */
     uint64_t event_counts[ZL_N_EVENT_TYPES];
-    struct rows_track track;            /* global rows: 0 scalars, 1.. chunks of the window */
+    struct rows_track track; /* global rows: 0 scalars, 1.. chunks of the window */
     /* scratch of one step */
     float *z, *gz;
     float logits[MODEL_MAX_NEGATIVES + 1];
@@ -156,7 +160,8 @@ struct model {
 };
 
 /* learn.c: one step towards `item` with this weight, from the user's history as it stands; draws keyed by where. */
-void learn_step(struct model *m, const struct user *u, uint32_t item, float weight, struct rng *rng);
+void learn_step(struct model *m, const struct user *u, uint32_t item, float weight,
+                struct rng *rng);
 /* Weights of history entries 0 .. n-1, W^-beta gamma^l; n is cut where they no longer matter. */
 int learn_history_weights(const struct model_config *cfg, int n, float *w);
 bool learn_encode(const struct model *m, const struct user *u, float *z);

@@ -54,7 +54,8 @@ uint32_t users_session(const struct users *t, struct user *u, const struct zl_ev
     if (ev->at_ms > u->last_ms)
         u->last_ms = ev->at_ms;
     if (ev->session_id.len)
-        return (uint32_t)hash_bytes(ev->session_id.ptr, ev->session_id.len, SESSION_SEED) | 0x80000000U;
+        return (uint32_t)hash_bytes(ev->session_id.ptr, ev->session_id.len, SESSION_SEED) |
+               0x80000000U;
     return u->session & 0x7FFFFFFFU;
 }
 
@@ -139,7 +140,8 @@ static struct user_course *course_place(struct user *u, uint32_t course)
     for (int i = 1; i < USER_COURSES; i++)
         if (u->courses[i].at_ms < oldest->at_ms)
             oldest = &u->courses[i];
-    *oldest = (struct user_course){.course = course, .items = {ZL_NO_INDEX, ZL_NO_INDEX, ZL_NO_INDEX}};
+    *oldest =
+        (struct user_course){.course = course, .items = {ZL_NO_INDEX, ZL_NO_INDEX, ZL_NO_INDEX}};
     return oldest;
 }
 
@@ -159,7 +161,8 @@ void users_note_course(struct user *u, uint32_t course, uint32_t item, int64_t a
     c->at_ms = at_ms;
 }
 
-int users_course_items(const struct user *u, uint32_t course, int64_t at_ms, uint32_t out[USER_COURSE_ITEMS])
+int users_course_items(const struct user *u, uint32_t course, int64_t at_ms,
+                       uint32_t out[USER_COURSE_ITEMS])
 {
     int n = 0;
     for (int i = 0; u->courses && i < USER_COURSES; i++) {
@@ -271,11 +274,13 @@ static void read_courses(struct user *u, struct rows_cursor *in)
     }
 }
 
-static enum zl_status rows_read(void *room, uint32_t key, struct rows_cursor *in, struct zl_error *err)
+static enum zl_status rows_read(void *room, uint32_t key, struct rows_cursor *in,
+                                struct zl_error *err)
 {
     struct users *t = room;
     if (key >= t->max_users)
-        return zl_fail(err, ZL_EBADDATA, "user row %u is beyond model.max_users %u", key, t->max_users);
+        return zl_fail(err, ZL_EBADDATA, "user row %u is beyond model.max_users %u", key,
+                       t->max_users);
     if (key >= t->count)
         t->count = key + 1;
     struct user *u = users_row(t, key);
@@ -292,7 +297,9 @@ static enum zl_status rows_read(void *room, uint32_t key, struct rows_cursor *in
     read_impressed(u, in);
     read_courses(u, in);
     if (in->bad || in->at != in->end)
-        return zl_fail(err, ZL_EBADDATA, "user row %u is not of this form (is model.history that of the checkpoint?)", key);
+        return zl_fail(err, ZL_EBADDATA,
+                       "user row %u is not of this form (is model.history that of the checkpoint?)",
+                       key);
     return ZL_OK;
 }
 

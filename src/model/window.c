@@ -59,7 +59,8 @@ static void rows_write(const void *room, uint32_t key, struct rows_buffer *out)
 {
     const struct model *m = room;
     if (key > 0) {
-        rows_put_u32s(out, m->window.items + (size_t)(key - 1) * CHUNK, chunk_len(&m->window, key - 1));
+        rows_put_u32s(out, m->window.items + (size_t)(key - 1) * CHUNK,
+                      chunk_len(&m->window, key - 1));
         return;
     }
     rows_put_u32(out, m->window.size);
@@ -74,7 +75,8 @@ static enum zl_status read_scalars(struct model *m, struct rows_cursor *in, stru
 {
     uint32_t size = rows_get_u32(in);
     if (size != m->window.size)
-        return zl_fail(err, ZL_EBADDATA, "the checkpoint's model.window is %u, this pipeline's %u", size, m->window.size);
+        return zl_fail(err, ZL_EBADDATA, "the checkpoint's model.window is %u, this pipeline's %u",
+                       size, m->window.size);
     m->window.n = rows_get_u64(in);
     for (int h = 0; h < MODEL_HALF_LIVES; h++)
         m->pop_total[h] = rows_get_f64(in);
@@ -89,19 +91,22 @@ static void count_in_window(struct model *m, uint32_t item, bool in)
     s->in_window = in ? s->in_window + 1 : s->in_window - 1;
 }
 
-static enum zl_status rows_read(void *room, uint32_t key, struct rows_cursor *in, struct zl_error *err)
+static enum zl_status rows_read(void *room, uint32_t key, struct rows_cursor *in,
+                                struct zl_error *err)
 {
     struct model *m = room;
     if (key == 0) {
         TRY(read_scalars(m, in, err));
     } else {
-        uint32_t from = (key - 1) * CHUNK, n = (uint32_t)((size_t)(in->end - in->at) / sizeof(uint32_t));
+        uint32_t from = (key - 1) * CHUNK,
+                 n = (uint32_t)((size_t)(in->end - in->at) / sizeof(uint32_t));
         if ((uint64_t)(key - 1) * CHUNK + n > m->window.size || n > CHUNK)
             return zl_fail(err, ZL_EBADDATA, "chunk %u of the window is too long", key - 1);
         for (uint32_t i = 0; i < n; i++) {
             uint32_t item = rows_get_u32(in), *slot = &m->window.items[from + i];
             if (item >= m->items.count)
-                return zl_fail(err, ZL_EBADDATA, "the window names item %u, which has no row", item);
+                return zl_fail(err, ZL_EBADDATA, "the window names item %u, which has no row",
+                               item);
             if (*slot != ZL_NO_INDEX) /* a base's chunk, now replaced by a segment's */
                 count_in_window(m, *slot, false);
             *slot = item;

@@ -61,7 +61,8 @@ enum zl_status rank_open(const struct rank_config *cfg, struct model *m, const u
         goto fail;
     if ((st = table_init(&r->met, "the seen marks", RANK_BLOCK, bitmap, err)) != ZL_OK)
         goto fail;
-    if ((st = table_init(&r->popularity, "popularity scores", cfg->max_items / 4 + 1, 16, err)) != ZL_OK)
+    if ((st = table_init(&r->popularity, "popularity scores", cfg->max_items / 4 + 1, 16, err)) !=
+        ZL_OK)
         goto fail;
     for (int i = 0; i < RANK_BLOCK; i++) {
         struct query *q = &r->queries[i];
@@ -114,7 +115,8 @@ static void query_end(struct query *q, uint32_t user, struct zl_slate *slate)
         q->items[i] = q->heap[i].key;
         q->scores[i] = q->heap[i].score;
     }
-    *slate = (struct zl_slate){.user = user, .n = q->best.n, .items = q->items, .scores = q->scores};
+    *slate =
+        (struct zl_slate){.user = user, .n = q->best.n, .items = q->items, .scores = q->scores};
 }
 
 static float penalty(const struct rank *r, const struct query *q, uint32_t item)
@@ -147,7 +149,8 @@ static bool any_reaches(const float *scores, float threshold)
     return any;
 }
 
-static void offer_panel(struct rank *r, struct query *q, uint32_t first, uint32_t n, const float *scores)
+static void offer_panel(struct rank *r, struct query *q, uint32_t first, uint32_t n,
+                        const float *scores)
 {
     if (!any_reaches(scores, topk_threshold(&q->best)))
         return;
@@ -216,8 +219,9 @@ void rank_users(struct rank *r, const uint32_t *users, int n, struct zl_slate *s
 
 /* ---- prequential ---- */
 
-static void count_against(struct rank *r, const struct query *q, uint32_t item, float mine, const float *scores,
-                          uint32_t first, uint32_t n, double *above, double *equal)
+static void count_against(struct rank *r, const struct query *q, uint32_t item, float mine,
+                          const float *scores, uint32_t first, uint32_t n, double *above,
+                          double *equal)
 {
     for (uint32_t i = 0; i < n; i++) {
         uint32_t other = first + i;
@@ -249,7 +253,8 @@ double rank_of(struct rank *r, uint32_t user, uint32_t item)
     for (uint32_t first = 0; countable && first < r->pack.n_items; first += PANEL) {
         if (personal)
             vec_score_panel4(pack_panel(&r->pack, first / PANEL), z, r->pack.k, scores);
-        count_against(r, q, item, mine, personal ? scores : popular + first, first, panel_len(r, first), &above, &equal);
+        count_against(r, q, item, mine, personal ? scores : popular + first, first,
+                      panel_len(r, first), &above, &equal);
     }
     query_end(q, user, &ignored);
     return countable ? 1 + above + equal / 2 : 0;

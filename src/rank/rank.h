@@ -16,7 +16,7 @@
 #define RANK_BLOCK 8 /* users scored together */
 
 struct rank_config {
-    int n;                       /* list length, 1..ZL_MAX_LIST */
+    int n; /* list length, 1..ZL_MAX_LIST */
     uint32_t max_items;
     double impression_penalty;
 };
@@ -24,8 +24,9 @@ struct rank_config {
 struct rank;
 
 /* All borrowed until rank_close. served: one byte an item (catalog_served_array). */
-MUST_CHECK enum zl_status rank_open(const struct rank_config *cfg, struct model *m, const uint8_t *served,
-                                    const struct ids *item_ids, struct rank **out, struct zl_error *err);
+MUST_CHECK enum zl_status rank_open(const struct rank_config *cfg, struct model *m,
+                                    const uint8_t *served, const struct ids *item_ids,
+                                    struct rank **out, struct zl_error *err);
 void rank_close(struct rank *r);
 
 /* Ranks users[0..n): slates[i].user is set, items and scores point into rank's own memory, lent until the next call. n <= RANK_BLOCK. */

@@ -23,6 +23,8 @@
 #define ROOM "source"
 #define MS ((int64_t)1000000)
 #define AGAIN_MS 500 /* rest before a refused message is tried again */
+#define BATCH_BYTES 16384 /* where messages may be cut: what is larger travels alone, and is alone to blame */
+#define MAX_BLAMED 8
 
 /* A message of ours, in one piece: the struct, header spans, then all bytes. */
 struct letter {
@@ -42,6 +44,7 @@ struct slot {
     int64_t put_ns;
     int64_t bytes;
     enum slot_state state;
+    int blamed; /* how often its batch was too large */
 };
 
 struct producer {
@@ -162,9 +165,14 @@ static void slot_again(struct producer *p, struct slot *s)
 
 /* ---- reports ---- */
 
-/* Too large for the topic: half of it, and marked. */
+/* Too large for the topic: half of it, and marked. The broker refuses a whole batch; who shared one with a large message is
+ * sent again as it is. */
 static void cut(struct producer *p, struct slot *s)
 {
+    if (p->cfg.cut_mark && s->letter->value.len < BATCH_BYTES && ++s->blamed < MAX_BLAMED) {
+        slot_again(p, s);
+        return;
+    }
     if (!p->cfg.cut_mark || s->letter->value.len < 64) {
         LOG(ERROR, ROOM, "topic %s refuses a message of %zu bytes as too large; it is given up",
             s->letter->topic, s->letter->value.len);
@@ -255,6 +263,8 @@ static enum zl_status set_client(rd_kafka_conf_t *conf, const struct producer *p
     TRY(set(conf, "reconnect.backoff.max.ms", "2000", err));
     TRY(set_number(conf, "linger.ms", cfg->linger_ms, err));
     TRY(set_number(conf, "message.max.bytes", cfg->max_message_bytes + 4096, err));
+    if (cfg->cut_mark)
+        TRY(set_number(conf, "batch.size", BATCH_BYTES, err));
     TRY(set(conf, "queue.buffering.max.messages", "1000000", err));
     TRY(set_number(conf, "queue.buffering.max.kbytes", (cfg->budget_bytes >> 10) + 1024, err));
     for (int i = 0; i < cfg->n_properties; i++)
@@ -483,7 +493,7 @@ enum zl_status producer_put(struct producer *p, const char *topic, int32_t parti
     }
     p->put++;
     p->waiting_bytes += bytes;
-    *slot_of(p, p->put) = (struct slot){own, clock_monotonic_ns(), bytes, SLOT_SENT};
+    *slot_of(p, p->put) = (struct slot){own, clock_monotonic_ns(), bytes, SLOT_SENT, 0};
     if (too_large)
         cut(p, slot_of(p, p->put));
     return ZL_OK;

@@ -11,7 +11,7 @@
 #include "base/clock.h"
 
 #define REST_MS 10000  /* between questions when all is well */
-#define RETRY_MS 250   /* after an answer that was not complete */
+#define RETRY_MS 250   /* after an answer that was not complete, or is awaited */
 
 struct scout {
     pthread_t thread;
@@ -56,7 +56,7 @@ static void *scout_run(void *arg)
         pthread_mutex_lock(&s->lock);
         s->newest = *a;
         s->woken(s->ctx);
-        rest(s, a->complete ? REST_MS : RETRY_MS);
+        rest(s, a->complete && !a->soon ? REST_MS : RETRY_MS);
     }
     pthread_mutex_unlock(&s->lock);
     free(a);

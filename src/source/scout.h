@@ -18,6 +18,7 @@ struct scout_answer {
     int n_members;                            /* of the group; -1: not known */
     char stranger[160];                       /* a member that is not we, in words */
     bool complete;                            /* everything was answered */
+    bool soon;                                /* ask again soon all the same */
     int64_t asked_ns;                         /* monotonic, before the questions were put */
 };
 

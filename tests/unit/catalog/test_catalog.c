@@ -13,14 +13,19 @@ static struct catalog *open_catalog(bool serve_unknown)
 {
     struct catalog *c;
     struct zl_error err;
-    struct catalog_config cfg = {.max_items = 100, .serve_unknown = serve_unknown, .n_features = {3, 0, 2}};
+    struct catalog_config cfg = {
+        .max_items = 100, .serve_unknown = serve_unknown, .n_features = {3, 0, 2}};
     assert_int_equal(catalog_open(&cfg, &c, &err), ZL_OK);
     return c;
 }
 
 static struct zl_item item_of(enum zl_item_status status)
 {
-    return (struct zl_item){.title = ZL_SPAN("知识 video"), .status = status, .duration_ms = 60000, .published_at_ms = 5, .price = -1};
+    return (struct zl_item){.title = ZL_SPAN("知识 video"),
+                            .status = status,
+                            .duration_ms = 60000,
+                            .published_at_ms = 5,
+                            .price = -1};
 }
 
 static void an_item_only_events_speak_of_is_served_unless_hidden(void **state)

@@ -68,7 +68,8 @@ static double plain_loss(const struct model *m, const struct user *u, int n, dou
     g = pow(sum, -m->cfg.beta);
     for (int l = 0; l < u->n_history; l++, g *= m->cfg.gamma)
         for (int f = 0; f < K; f++)
-            z[f] += g * ((double)items_x(&m->items, u->history[l].item)[f] + (double)items_q(&m->items, u->history[l].item)[f]);
+            z[f] += g * ((double)items_x(&m->items, u->history[l].item)[f] +
+                         (double)items_q(&m->items, u->history[l].item)[f]);
     for (int i = 0; i < n; i++) {
         uint32_t j = m->drawn[i], in = items_stats(&m->items, j)->in_window;
         logit[i] = (double)items_learned(&m->items, j)->b - m->cfg.kappa * log(in ? in : 0.5);
@@ -89,7 +90,8 @@ static void a_steps_gradient_is_the_losss_by_finite_differences(void **state)
     struct user *u = users_row(&m->users, 1);
     uint32_t chosen = 4;
     struct model_history_entry gone;
-    users_take_history(u, chosen, &gone); /* so that output and history gradients do not mix on it */
+    users_take_history(u, chosen,
+                       &gone); /* so that output and history gradients do not mix on it */
     struct rng rng = rng_at(1, 2, 3, 4), again = rng;
     struct item_learned before = *items_learned(&m->items, chosen);
     float q_before[K];
@@ -101,7 +103,10 @@ static void a_steps_gradient_is_the_losss_by_finite_differences(void **state)
     int in_all = 1; /* drawn: the chosen one and the draws that are not it */
     struct rng count = rng;
     for (int i = 0; i < m->cfg.negatives; i++)
-        in_all += m->window.items[rng_below(&count, (uint32_t)(m->window.n < m->window.size ? m->window.n : m->window.size))] != chosen;
+        in_all +=
+            m->window.items[rng_below(
+                &count, (uint32_t)(m->window.n < m->window.size ? m->window.n : m->window.size))] !=
+            chosen;
     for (int f = 0; f < K; f++) {
         float *q = items_q(&m->items, chosen), kept = q[f];
         q[f] = kept + 1e-3f;
@@ -163,7 +168,8 @@ static void log_share_is_the_log_of_the_count_in_the_window(void **state)
         counts[m->window.items[i]]++;
     for (uint32_t j = 0; j < N_ITEMS; j++) {
         assert_int_equal(counts[j], items_stats(&m->items, j)->in_window);
-        assert_true(fabs((double)m->window.log_share[counts[j]] - log(counts[j] ? counts[j] : 0.5)) < 1e-6);
+        assert_true(
+            fabs((double)m->window.log_share[counts[j]] - log(counts[j] ? counts[j] : 0.5)) < 1e-6);
     }
     model_close(m);
 }

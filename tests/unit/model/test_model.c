@@ -37,7 +37,8 @@ static struct model *open_model(void)
 
 static int64_t next_offset;
 
-static enum zl_outcome give(struct model *m, enum zl_event_type type, uint32_t user, uint32_t item, double reward, int64_t at_ms)
+static enum zl_outcome give(struct model *m, enum zl_event_type type, uint32_t user, uint32_t item,
+                            double reward, int64_t at_ms)
 {
     struct zl_event ev = {.from = {.offset = next_offset++},
                           .type = type,
@@ -74,7 +75,8 @@ static void a_later_event_of_the_session_adds_only_the_difference(void **state)
     (void)state;
     struct model *m = open_model();
     assert_int_equal(give(m, ZL_LIKE, 0, 1, 1, 1000), ZL_LEARNED);
-    assert_int_equal(give(m, ZL_WATCH, 0, 1, 0.4, 2000), ZL_COUNTED); /* less than the like: nothing to add */
+    assert_int_equal(give(m, ZL_WATCH, 0, 1, 0.4, 2000),
+                     ZL_COUNTED); /* less than the like: nothing to add */
     assert_int_equal(give(m, ZL_SHARE, 0, 1, 2, 3000), ZL_LEARNED);
     assert_int_equal(user_of(m, 0).history[0].reward_micro, 2000000);
     assert_int_equal(give(m, ZL_LIKE, 0, 1, 1, 3000 + 1800001), ZL_LEARNED); /* a new session */
@@ -141,12 +143,26 @@ static void a_purchase_without_an_item_credits_the_last_viewed_of_the_course(voi
     (void)state;
     struct model *m = open_model();
     for (uint32_t i = 1; i <= 4; i++) {
-        struct zl_event ev = {.from = {.offset = next_offset++}, .type = ZL_WATCH, .user = 0, .item = i, .course = 9,
-                              .outcome = ZL_COUNTED, .weight = 1, .at_ms = 1000 + i, .reward_micro = 100000};
+        struct zl_event ev = {.from = {.offset = next_offset++},
+                              .type = ZL_WATCH,
+                              .user = 0,
+                              .item = i,
+                              .course = 9,
+                              .outcome = ZL_COUNTED,
+                              .weight = 1,
+                              .at_ms = 1000 + i,
+                              .reward_micro = 100000};
         model_batch(m, &ev, 1, NULL, NULL);
     }
-    struct zl_event buy = {.from = {.offset = next_offset++}, .type = ZL_PURCHASE, .user = 0, .item = ZL_NO_INDEX, .course = 9,
-                           .outcome = ZL_COUNTED, .weight = 1, .at_ms = 2000, .reward_micro = 4000000};
+    struct zl_event buy = {.from = {.offset = next_offset++},
+                           .type = ZL_PURCHASE,
+                           .user = 0,
+                           .item = ZL_NO_INDEX,
+                           .course = 9,
+                           .outcome = ZL_COUNTED,
+                           .weight = 1,
+                           .at_ms = 2000,
+                           .reward_micro = 4000000};
     model_batch(m, &buy, 1, NULL, NULL);
     assert_int_equal(buy.outcome, ZL_LEARNED);
     struct model_user_info u = user_of(m, 0);
@@ -157,7 +173,8 @@ static void a_purchase_without_an_item_credits_the_last_viewed_of_the_course(voi
     assert_int_equal(u.history[3].reward_micro, 100000); /* the fourth newest gets nothing */
     struct model_item_info item;
     model_item_info(m, 4, &item);
-    assert_int_equal(item.counts[ZL_PURCHASE], 0); /* counted for the user only: the event did not name it */
+    assert_int_equal(item.counts[ZL_PURCHASE],
+                     0); /* counted for the user only: the event did not name it */
     assert_int_equal(u.counts[ZL_PURCHASE], 1);
     buy.at_ms += 8LL * 24 * 3600 * 1000;
     buy.outcome = ZL_COUNTED;
@@ -270,7 +287,6 @@ static void rows_come_back_and_learning_goes_on_to_the_same_bytes(void **state)
     model_close(b);
 }
 
-
 static void no_row_changes_without_being_touched_first(void **state)
 {
     (void)state;
@@ -294,15 +310,22 @@ static void no_row_changes_without_being_touched_first(void **state)
         for (int i = 0; i < n; i++)
             counts[i] = t[i].count(t[i].room);
         struct rng r = {(uint64_t)step + 77};
-        struct zl_event ev = {.from = {.offset = 5000 + step}, .type = (enum zl_event_type)rng_below(&r, ZL_N_EVENT_TYPES),
-                              .user = rng_below(&r, 40), .item = rng_below(&r, 100), .course = rng_below(&r, 5),
-                              .outcome = ZL_COUNTED, .weight = 1, .at_ms = 400000000 + step, .reward_micro = rng_below(&r, 2) * 1000000};
+        struct zl_event ev = {.from = {.offset = 5000 + step},
+                              .type = (enum zl_event_type)rng_below(&r, ZL_N_EVENT_TYPES),
+                              .user = rng_below(&r, 40),
+                              .item = rng_below(&r, 100),
+                              .course = rng_below(&r, 5),
+                              .outcome = ZL_COUNTED,
+                              .weight = 1,
+                              .at_ms = 400000000 + step,
+                              .reward_micro = rng_below(&r, 2) * 1000000};
         model_batch(m, &ev, 1, NULL, NULL);
         for (int i = 0; i < n; i++) {
             for (uint32_t key = 0; key < counts[i]; key++) {
                 struct rows_buffer now = {0};
                 t[i].write(t[i].room, key, &now);
-                bool same = now.len == before[i][key].len && memcmp(now.bytes, before[i][key].bytes, now.len) == 0;
+                bool same = now.len == before[i][key].len &&
+                            memcmp(now.bytes, before[i][key].bytes, now.len) == 0;
                 assert_true(same || t[i].track->state[key] == ROWS_DIRTY);
                 rows_buffer_release(&now);
             }

@@ -26,10 +26,17 @@ struct world {
     uint8_t served[N_ITEMS + 16];
 };
 
-static void give(struct world *w, enum zl_event_type type, uint32_t user, uint32_t item, int64_t offset)
+static void give(struct world *w, enum zl_event_type type, uint32_t user, uint32_t item,
+                 int64_t offset)
 {
-    struct zl_event ev = {.from = {.offset = offset}, .type = type, .user = user, .item = item, .course = ZL_NO_INDEX,
-                          .outcome = ZL_COUNTED, .weight = 1, .at_ms = 1000 + offset * 7000,
+    struct zl_event ev = {.from = {.offset = offset},
+                          .type = type,
+                          .user = user,
+                          .item = item,
+                          .course = ZL_NO_INDEX,
+                          .outcome = ZL_COUNTED,
+                          .weight = 1,
+                          .at_ms = 1000 + offset * 7000,
                           .reward_micro = type == ZL_LIKE ? 1000000 : 0};
     model_batch(w->m, &ev, 1, NULL, NULL);
 }
@@ -38,9 +45,20 @@ static struct world make_world(uint64_t seed)
 {
     struct world w = {0};
     struct zl_error err;
-    struct model_config mc = {.max_users = 100, .max_items = 1024, .k = 32, .history = 20, .negatives = 16, .window = 256,
-                              .learning_rate = 0.1, .gamma = 0.8, .beta = 0.5, .kappa = 1, .half_lives = {1000, 100, 10},
-                              .session_gap_ms = 1800000, .r_max = 5, .seed = seed};
+    struct model_config mc = {.max_users = 100,
+                              .max_items = 1024,
+                              .k = 32,
+                              .history = 20,
+                              .negatives = 16,
+                              .window = 256,
+                              .learning_rate = 0.1,
+                              .gamma = 0.8,
+                              .beta = 0.5,
+                              .kappa = 1,
+                              .half_lives = {1000, 100, 10},
+                              .session_gap_ms = 1800000,
+                              .r_max = 5,
+                              .seed = seed};
     assert_int_equal(model_open(&mc, &w.m, &err), ZL_OK);
     assert_int_equal(ids_open(ROWS_ITEM_IDS, "items", 1024, &w.ids, &err), ZL_OK);
     for (int i = 0; i < N_ITEMS; i++) {
@@ -61,7 +79,8 @@ static void open_world(uint64_t seed, struct world *w)
     for (int i = 0; i < N_ITEMS; i++)
         w->served[i] = rng_below(&r, 10) != 0;
     for (int i = 0; i < 2000; i++)
-        give(w, rng_below(&r, 4) ? ZL_LIKE : ZL_IMPRESSION, rng_below(&r, N_USERS - 2), rng_below(&r, 6) ? rng_below(&r, N_ITEMS) : 5, i);
+        give(w, rng_below(&r, 4) ? ZL_LIKE : ZL_IMPRESSION, rng_below(&r, N_USERS - 2),
+             rng_below(&r, 6) ? rng_below(&r, N_ITEMS) : 5, i);
     give(w, ZL_IMPRESSION, N_USERS - 1, 3, 9999); /* the last two have no history */
     assert_int_equal(rank_open(&rc, w->m, w->served, w->ids, &w->r, &err), ZL_OK);
 }
@@ -197,7 +216,8 @@ static void the_rank_of_an_item_is_its_place_among_all(void **state)
         for (int i = 0; i < s.n; i++) {
             double place = rank_of(w.r, u, s.items[i]);
             assert_true(place >= 1 && place <= LIST + N_ITEMS / 2.0);
-            bool tied = (i > 0 && s.scores[i - 1] == s.scores[i]) || (i + 1 < s.n && s.scores[i + 1] == s.scores[i]);
+            bool tied = (i > 0 && s.scores[i - 1] == s.scores[i]) ||
+                        (i + 1 < s.n && s.scores[i + 1] == s.scores[i]);
             if (!tied && i + 1 < s.n)
                 assert_true(place == i + 1);
         }
