@@ -62,6 +62,7 @@ struct kafka_source {
     bool began;        /* subscribed or assigned */
     rd_kafka_topic_partition_list_t *given; /* by the group; NULL: none now */
     int64_t given_ns, back_ns; /* when; when the client comes back, 0: it is there */
+    int64_t session_ms; /* after which the group forgets a silent member */
     int64_t part_ns;   /* since when only a part is given, 0: is not (atomic: read by the scout) */
     int64_t sole_ns;   /* since when that is so though nobody else is in the group */
     char member[160];  /* our name in the group, for the scout; written before part_ns */
@@ -499,13 +500,13 @@ static void leave_for_a_while(struct kafka_source *k)
 {
     snprintf(k->trouble, sizeof k->trouble,
              "the group still holds an assignment of %d partitions from before; it expires in %d s",
-             k->given->cnt, SESSION_MS / 1000);
+             k->given->cnt, (int)(k->session_ms / 1000));
     LOG(WARN, ROOM, "%s", k->trouble);
     forget_given(k);
     set_part(k, 0);
     close_queue(&k->events_queue);
     destroy_in_time(&k->events, 1, clock_monotonic_ns() + CLOSE_MS * MS);
-    k->back_ns = clock_monotonic_ns() + (SESSION_MS + 2000) * MS;
+    k->back_ns = clock_monotonic_ns() + (k->session_ms + 2000) * MS;
 }
 
 static void come_back(struct kafka_source *k)
@@ -1067,6 +1068,15 @@ static enum zl_status open_topics(struct kafka_source *k, struct zl_error *err)
     return ZL_OK;
 }
 
+static int64_t session_of(const struct source_config *cfg)
+{
+    int64_t ms = SESSION_MS;
+    for (int i = 0; i < cfg->n_properties; i++)
+        if (strcmp(cfg->properties[i].name, "session.timeout.ms") == 0)
+            ms = strtoll(cfg->properties[i].value, NULL, 10);
+    return ms;
+}
+
 enum zl_status source_kafka_open(const struct source_config *cfg, struct source **out,
                                  struct zl_error *err)
 {
@@ -1077,6 +1087,7 @@ enum zl_status source_kafka_open(const struct source_config *cfg, struct source 
     struct kafka_source *k = xcalloc(1, sizeof *k);
     k->base.ops = &kafka_ops;
     k->base.cfg = *cfg;
+    k->session_ms = session_of(cfg);
     snprintf(k->trouble, sizeof k->trouble, "the catalogue is being read");
     arena_init(&k->headers);
     source_order_init(&k->base.order, cfg->positions);
