@@ -103,3 +103,23 @@ VEC_CLONES void special_exp_all(const float *x, float *out, int n)
         out[i] = x[i] < -87.0f ? 0.0f : p * scale.f;
     }
 }
+
+VEC_CLONES void special_log_all(const float *x, float *out, int n)
+{
+    for (int i = 0; i < n; i++) {
+        union {
+            float f;
+            int32_t i;
+        } u = {.f = x[i]};
+        int32_t shifted = u.i - 0x3f3504f3; /* sqrt(1/2): the mantissa falls into [sqrt(1/2), sqrt(2)) */
+        int32_t e = shifted >> 23;
+        u.i -= e * (1 << 23);
+        float s = (u.f - 1.0f) / (u.f + 1.0f), s2 = s * s;
+        float p = 1.0f / 9;
+        p = p * s2 + 1.0f / 7;
+        p = p * s2 + 1.0f / 5;
+        p = p * s2 + 1.0f / 3;
+        p = p * s2 + 1.0f;
+        out[i] = 2.0f * s * p + (float)e * 0.69314718f;
+    }
+}

@@ -54,6 +54,8 @@ static void init_row(struct items *t, uint32_t item)
     struct item_stats *s = items_stats(t, item);
     for (int h = 0; h < MODEL_HALF_LIVES; h++)
         s->pop[h] = -INFINITY;
+    s->count = -INFINITY;
+    s->damp = 1;
     s->known = true;
 }
 
@@ -130,6 +132,10 @@ static void rows_write(const void *room, uint32_t key, struct rows_buffer *out)
     rows_put_i64(out, s->first_ms);
     for (int h = 0; h < MODEL_HALF_LIVES; h++)
         rows_put_f64(out, s->pop[h]);
+    rows_put_u64(out, s->first);
+    rows_put_u64(out, s->last);
+    rows_put_f64(out, s->count);
+    rows_put_f32(out, s->damp);
 }
 
 static enum zl_status rows_read(void *room, uint32_t key, struct rows_cursor *in,
@@ -157,6 +163,10 @@ static enum zl_status rows_read(void *room, uint32_t key, struct rows_cursor *in
     s->first_ms = rows_get_i64(in);
     for (int h = 0; h < MODEL_HALF_LIVES; h++)
         s->pop[h] = rows_get_f64(in);
+    s->first = rows_get_u64(in);
+    s->last = rows_get_u64(in);
+    s->count = rows_get_f64(in);
+    s->damp = rows_get_f32(in);
     mark_changed(t, key);
     if (in->bad || in->at != in->end)
         return zl_fail(err, ZL_EBADDATA,

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/special.h"
 #include "model/model_priv.h"
 
 enum zl_status model_open(const struct model_config *cfg, struct model **out, struct zl_error *err)
@@ -26,6 +27,9 @@ enum zl_status model_open(const struct model_config *cfg, struct model **out, st
         goto fail;
     if ((st = window_init(&m->window, (uint32_t)cfg->window)) != ZL_OK)
         goto fail;
+    if ((st = cooccur_init(&m->cooccur, cfg->max_items, cfg->cooccur_half_life, err)) != ZL_OK)
+        goto fail;
+    mixer_init(&m->mixer);
     if ((st = rows_track_init(&m->track, 2 + (uint32_t)cfg->window / 16, err)) != ZL_OK)
         goto fail;
     *out = m;
@@ -40,6 +44,7 @@ void model_close(struct model *m)
     if (!m)
         return;
     rows_track_release(&m->track);
+    cooccur_release(&m->cooccur);
     window_release(&m->window);
     users_release(&m->users);
     items_release(&m->items);
@@ -78,6 +83,16 @@ static void count_event(struct model *m, struct user *u, const struct zl_event *
         s->last_ms = ev->at_ms;
 }
 
+/* Ties the chosen item to the newest of the history, both ways. */
+static void link_history(struct model *m, const struct user *u, uint32_t item)
+{
+    float w = 1;
+    for (int l = 0; l < u->n_history && l < COOCCUR_DEPTH; l++, w *= 0.9f) {
+        cooccur_add(&m->cooccur, u->history[l].item, item, w, m->window.n);
+        cooccur_add(&m->cooccur, item, u->history[l].item, 0.5f * w, m->window.n);
+    }
+}
+
 /* The once-a-session rule: the largest reward of (user, item, session) counts, a later event adds the difference. The step sees the
  * history without this item; then its entry goes to the front. */
 static bool learn_item(struct model *m, struct user *u, uint32_t item, int64_t reward_micro,
@@ -92,6 +107,7 @@ static bool learn_item(struct model *m, struct user *u, uint32_t item, int64_t r
         if (before == 0) {
             window_push(m, item);
             popularity_add(m, item);
+            link_history(m, u, item);
         }
     }
     e = (struct model_history_entry){
@@ -233,6 +249,43 @@ const struct model_impressed *model_impressions(const struct model *m, uint32_t 
     return u->impressed;
 }
 
+uint32_t model_cooccur(const struct model *m, uint32_t user, float *sums, uint32_t *touched)
+{
+    uint32_t n = 0;
+    float distance = 1;
+    if (user >= m->users.count || users_row(&m->users, user)->opted_out)
+        return 0;
+    const struct user *u = users_row(&m->users, user);
+    for (int l = 0; l < u->n_history && l < COOCCUR_DEPTH; l++, distance *= 0.8f) {
+        float scale;
+        uint32_t h = u->history[l].item;
+        const struct cooccur_row *r = cooccur_row(&m->cooccur, h, m->window.n, &scale);
+        if (!r)
+            continue;
+        double count = special_exp2(items_stats(&m->items, h)->count - (double)m->window.n / m->cooccur.half_life);
+        scale *= distance * (float)special_exp2(-0.7 * special_log2(count + 1));
+        for (uint32_t i = 0; i < r->capacity; i++) {
+            uint32_t j = r->slots[i].item;
+            if (j == ZL_NO_INDEX)
+                continue;
+            if (sums[j] == 0)
+                touched[n++] = j;
+            sums[j] += scale * r->slots[i].weight;
+        }
+    }
+    return n;
+}
+
+float model_cooccur_damp(const struct model *m, uint32_t item)
+{
+    return items_stats(&m->items, item)->damp;
+}
+
+uint64_t model_positives(const struct model *m)
+{
+    return m->window.n;
+}
+
 /* ---- for inspect ---- */
 
 void model_user_info(const struct model *m, uint32_t user, struct model_user_info *out)
@@ -292,11 +345,17 @@ void model_set_opt_out(struct model *m, uint32_t user, bool opted_out)
     users_to_change(&m->users, user)->opted_out = opted_out;
 }
 
+void model_loaded(struct model *m)
+{
+    popularity_rebuild(m);
+}
+
 int model_rows(struct model *m, struct rows_table *out, int max)
 {
-    ASSERT(max >= 3);
+    ASSERT(max >= 4);
     out[0] = items_rows(&m->items);
     out[1] = users_rows(&m->users);
     out[2] = model_global_rows(m);
-    return 3;
+    out[3] = cooccur_rows(&m->cooccur);
+    return 4;
 }

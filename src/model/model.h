@@ -25,12 +25,17 @@
 #define MODEL_SEEN 4096    /* newest items a user is remembered to have met */
 #define MODEL_IMPRESSED 64 /* newest items shown and not watched */
 #define MODEL_HALF_LIVES 3
+#define MODEL_PARTS 7          /* core, co-occurrence, three popularities, age, idle time */
+#define MODEL_BUCKETS 8        /* history lengths 0, 1-2, 3-5, 6-10, 11-20, 21-50, 51-100, more */
+#define MODEL_POPULAR 64       /* most popular items kept a half-life */
+enum model_part { MODEL_CORE, MODEL_COOCCUR, MODEL_POP_SLOW, MODEL_POP_MIDDLE, MODEL_POP_FAST, MODEL_AGE, MODEL_IDLE };
 
 struct model_config {
     uint32_t max_users, max_items;
     int k, history, negatives, window;
     double learning_rate, gamma, beta, kappa;
-    double half_lives[MODEL_HALF_LIVES]; /* events */
+    double half_lives[MODEL_HALF_LIVES]; /* positives: slow, middle, fast */
+    double cooccur_half_life;            /* positives */
     int64_t session_gap_ms;              /* 30 min */
     double r_max;
     uint64_t seed;
@@ -61,8 +66,22 @@ bool model_encode(const struct model *m, uint32_t user, float *z);
 void model_item_output(const struct model *m, uint32_t item, float *q, float *b);
 /* Items whose q or b changed since the last call (each once), at most max; call again until 0. */
 uint32_t model_take_changed(struct model *m, uint32_t *items, uint32_t max);
-/* log-share mix of the half-lives for lists without a history: higher is more popular; comparable within one call's time. */
+/* Log2 of the decayed count at the middle half-life, for scoring popularity alone. */
 void model_popularity(const struct model *m, uint32_t from, uint32_t n, float *scores);
+/* Most popular items of a half-life, in no order; lent until the next event. */
+const uint32_t *model_popular(const struct model *m, int half_life, int *n);
+/* Adds co-occurrence scores of the user's last items: sums[j] += ..., every j whose sum was 0 is appended to touched (which holds
+ * model_items() entries; returns how many). The damping of j itself is model_cooccur_damp's. */
+uint32_t model_cooccur(const struct model *m, uint32_t user, float *sums, uint32_t *touched);
+float model_cooccur_damp(const struct model *m, uint32_t item);
+/* Features of n items by column: f[part * stride + i]. Core and co-occurrence sums come in by column (core as it is, sums damped, their
+ * total in cooccur_total); the other columns are filled in here. */
+void model_features(const struct model *m, const uint32_t *items, int n, float cooccur_total, float *f, int stride);
+/* Weights of the parts for this user's history length. */
+const double *model_mixer(const struct model *m, uint32_t user, int *bucket);
+/* One softmax step of those weights towards item `chosen` (its place among n) with features f and mixed scores. */
+void model_learn_mixer(struct model *m, int bucket, const float *f, int stride, const float *scores, int n, int chosen);
+uint64_t model_positives(const struct model *m);
 /* Seen: newest first not promised. Lent until the user's next event. */
 const uint32_t *model_seen(const struct model *m, uint32_t user, uint32_t *n);
 /* Shown without a watch: items and how often. Lent likewise. */
@@ -104,6 +123,8 @@ const uint64_t *model_event_counts(const struct model *m);
 void model_forget(struct model *m, uint32_t user);
 void model_set_opt_out(struct model *m, uint32_t user, bool opted_out);
 
+/* After a load: what is derived from rows is made anew. */
+void model_loaded(struct model *m);
 /* Tables for the checkpoint; returns how many (<= max). */
 int model_rows(struct model *m, struct rows_table *out, int max);
 

@@ -4,6 +4,7 @@
 
 #include "base/rng.h"
 #include "base/table.h"
+#include "model/cooccur.h"
 #include "model/model.h"
 
 /* ---- items.c: one row an item ---- */
@@ -18,6 +19,9 @@ struct item_stats {
     uint32_t counts[ZL_N_EVENT_TYPES];
     int64_t reward_table_micro, last_ms, first_ms;
     double pop[MODEL_HALF_LIVES]; /* see popularity.c; -INFINITY: never chosen */
+    uint64_t first, last;         /* numbers of its first and newest positive; 0: none */
+    double count;                 /* like pop, at the half-life of co-occurrence */
+    float damp;                   /* (count + 1)^-0.3 as of its newest positive */
     uint32_t in_window; /* how often it stands in the window of positives; not written to rows */
     bool known;         /* the row's vectors are set */
     bool changed;       /* on the list for model_take_changed; not written to rows */
@@ -143,6 +147,21 @@ struct window {
     float *log_share; /* log of 0, 1, .. size positives; [0] is log 0.5 */
 };
 
+/* ---- mixer.c: the weights of the parts, learned on what was scored ---- */
+
+struct mixer {
+    double w[MODEL_BUCKETS][MODEL_PARTS], g[MODEL_BUCKETS][MODEL_PARTS];
+};
+
+void mixer_init(struct mixer *x);
+
+/* ---- popularity.c: the items of the largest decayed counts, kept exactly ---- */
+
+struct popular {
+    uint32_t items[MODEL_POPULAR];
+    int n, least; /* index of the least popular of them */
+};
+
 /* ---- the whole room ---- */
 
 struct model {
@@ -151,6 +170,9 @@ struct model {
     struct users users;
     struct window window;
     double pop_total[MODEL_HALF_LIVES]; /* decayed number of positives */
+    struct cooccur cooccur;
+    struct mixer mixer;
+    struct popular popular[MODEL_HALF_LIVES];
     uint64_t event_counts[ZL_N_EVENT_TYPES];
     struct rows_track track; /* global rows: 0 scalars, 1.. chunks of the window */
     /* scratch of one step */
@@ -173,6 +195,8 @@ struct rows_table model_global_rows(struct model *m);
 
 /* popularity.c */
 void popularity_add(struct model *m, uint32_t item);
+/* The lists of the most popular, made anew from the rows (after a load). */
+void popularity_rebuild(struct model *m);
 double popularity_count(const struct model *m, uint32_t item, int h);
 
 #endif

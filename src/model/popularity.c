@@ -7,9 +7,6 @@
 #include "base/special.h"
 #include "model/model_priv.h"
 
-/* Weights of the half-lives in lists for users of whom nothing is known (slow, middle, fast: the mixer's start values). */
-static const double mix[MODEL_HALF_LIVES] = {0.2, 0.2, 0.1};
-
 static double age(const struct model *m, int h)
 {
     return (double)m->window.n / m->cfg.half_lives[h];
@@ -20,29 +17,85 @@ double popularity_count(const struct model *m, uint32_t item, int h)
     return special_exp2(items_stats(&m->items, item)->pop[h] - age(m, h));
 }
 
-/* Called when the positive has been counted: m->window.n is its t. */
-void popularity_add(struct model *m, uint32_t item)
+/* A count at another half-life than the lists': what co-occurrence divides by. */
+static void count_for_cooccur(struct model *m, struct item_stats *s)
 {
-    struct item_stats *s = items_stats_to_change(&m->items, item);
-    for (int h = 0; h < MODEL_HALF_LIVES; h++) {
-        double t = age(m, h);
-        s->pop[h] = t + special_log2(special_exp2(s->pop[h] - t) + 1);
-        m->pop_total[h] = m->pop_total[h] * special_exp2(-1 / m->cfg.half_lives[h]) + 1;
-    }
+    double t = (double)m->window.n / m->cooccur.half_life, count = special_exp2(s->count - t) + 1;
+    s->count = t + special_log2(count);
+    s->damp = (float)special_exp2(-0.3 * special_log2(count + 1));
 }
 
 void model_popularity(const struct model *m, uint32_t from, uint32_t n, float *scores)
 {
-    double epsilon = 1.0 / (m->items.count + 1.0), scale[MODEL_HALF_LIVES];
-    for (int h = 0; h < MODEL_HALF_LIVES; h++)
-        scale[h] = m->pop_total[h] > 0 ? 1 / m->pop_total[h] : 0;
     for (uint32_t i = 0; i < n; i++) {
-        double sum = 0;
-        for (int h = 0; h < MODEL_HALF_LIVES; h++) {
-            const struct item_stats *s = items_stats(&m->items, from + i);
-            double count = s->known ? special_exp2(s->pop[h] - age(m, h)) : 0;
-            sum += mix[h] * special_log2(epsilon + count * scale[h]);
+        const struct item_stats *s = items_stats(&m->items, from + i);
+        scores[i] = (float)(s->pop[1] - age(m, 1));
+    }
+}
+
+/* ---- the most popular ---- */
+
+static bool more_popular(const struct model *m, int h, uint32_t a, uint32_t b)
+{
+    double x = items_stats(&m->items, a)->pop[h], y = items_stats(&m->items, b)->pop[h];
+    return x != y ? x > y : a < b;
+}
+
+static void find_least(const struct model *m, int h, struct popular *p)
+{
+    p->least = 0;
+    for (int i = 1; i < p->n; i++)
+        if (more_popular(m, h, p->items[p->least], p->items[i]))
+            p->least = i;
+}
+
+/* Keys only grow and only when their item is chosen, so an item outside need be looked at only then: the list stays exact. */
+static void offer_popular(struct model *m, int h, uint32_t item)
+{
+    struct popular *p = &m->popular[h];
+    for (int i = 0; i < p->n; i++)
+        if (p->items[i] == item) {
+            if (i == p->least)
+                find_least(m, h, p);
+            return;
         }
-        scores[i] = (float)sum;
+    if (p->n < MODEL_POPULAR)
+        p->items[p->n++] = item;
+    else if (more_popular(m, h, item, p->items[p->least]))
+        p->items[p->least] = item;
+    else
+        return;
+    find_least(m, h, p);
+}
+
+void popularity_rebuild(struct model *m)
+{
+    for (int h = 0; h < MODEL_HALF_LIVES; h++) {
+        m->popular[h].n = 0;
+        for (uint32_t i = 0; i < m->items.count; i++)
+            if (items_stats(&m->items, i)->last)
+                offer_popular(m, h, i);
+    }
+}
+
+const uint32_t *model_popular(const struct model *m, int half_life, int *n)
+{
+    *n = m->popular[half_life].n;
+    return m->popular[half_life].items;
+}
+
+/* Called when the positive has been counted: m->window.n is its t. */
+void popularity_add(struct model *m, uint32_t item)
+{
+    struct item_stats *s = items_stats_to_change(&m->items, item);
+    s->last = m->window.n;
+    if (!s->first)
+        s->first = m->window.n;
+    count_for_cooccur(m, s);
+    for (int h = 0; h < MODEL_HALF_LIVES; h++) {
+        double t = age(m, h);
+        s->pop[h] = t + special_log2(special_exp2(s->pop[h] - t) + 1);
+        m->pop_total[h] = m->pop_total[h] * special_exp2(-1 / m->cfg.half_lives[h]) + 1;
+        offer_popular(m, h, item);
     }
 }

@@ -1,54 +1,54 @@
-/* Exact top-N. Users are scored four at a time against one panel of 16 items, which is then in cache; scores above a user's present
- * threshold (the worst of the N best so far) are looked at one by one: is the item served, has the user met it, was it shown in vain?
- * Few pass, so those questions may be slow. */
+/* Two passes. First every item gets its core score, four users at a time against one panel of 16 items, which is then in cache. Then each
+ * user's candidates (candidates.c) are scored by the mixer and the best N kept. */
 #include "rank/rank.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/check.h"
-#include "base/table.h"
-#include "base/topk.h"
+#include "base/rng.h"
 #include "base/vec.h"
 #include "rank/rank_priv.h"
 
-#define LANES_OF 4 /* users a kernel call */
+#define LANES_OF 4            /* users a kernel call */
+#define ALWAYS_LEARN 5000U    /* the mixer learns from each of the first positives */
+#define LEARN_ITEMS 2500.0    /* then from a share of LEARN_ITEMS / items, at most 1 / 4 */
 
-/* One user's ranking under way. */
-struct query {
-    struct topk best;
-    struct topk_entry *heap;
-    uint64_t *met; /* a bit an item: seen by this user */
-    const uint32_t *seen;
-    const struct model_impressed *shown;
-    uint32_t n_seen, n_shown;
-    float *z;
-    uint32_t *items; /* of the slate */
-    float *scores;
-};
-
-struct rank {
-    struct rank_config cfg;
-    struct model *model;
-    const uint8_t *served;
-    const struct ids *item_ids;
-    struct pack pack;
-    struct table met;        /* RANK_BLOCK bitmaps */
-    struct table popularity; /* floats by item, when a user without history asks */
-    struct query queries[RANK_BLOCK];
-};
-
-static bool before(const void *ctx, uint32_t a, uint32_t b)
+bool rank_before(const void *ctx, uint32_t a, uint32_t b)
 {
     const struct rank *r = ctx;
     return zl_span_compare(ids_name(r->item_ids, a), ids_name(r->item_ids, b)) < 0;
 }
 
-enum zl_status rank_open(const struct rank_config *cfg, struct model *m, const uint8_t *served,
-                         const struct ids *item_ids, struct rank **out, struct zl_error *err)
+static enum zl_status reserve_tables(struct rank *r, struct zl_error *err)
 {
-    enum zl_status st;
+    size_t n = r->cfg.max_items, bitmap = (n / 64 + 1) * sizeof(uint64_t);
+    TRY(pack_init(&r->pack, model_k(r->model), r->cfg.max_items, err));
+    TRY(table_init(&r->met, "the seen marks", RANK_BLOCK, bitmap, err));
+    TRY(table_init(&r->chosen, "the candidate marks", 1, bitmap, err));
+    TRY(table_init(&r->core, "core scores", RANK_BLOCK, (n + PANEL) * sizeof(float), err));
+    TRY(table_init(&r->sums, "co-occurrence sums", 1, n * sizeof(float), err));
+    return table_init(&r->touched_list, "co-occurring items", 1, n * sizeof(uint32_t), err);
+}
+
+static void make_queries(struct rank *r)
+{
+    size_t n = (size_t)r->cfg.n, heap = n + BEST_OF_CORE > BEST_OF_COOCCUR ? n + BEST_OF_CORE : BEST_OF_COOCCUR;
+    r->touched = (uint32_t *)(void *)r->touched_list.rows;
+    r->heap = xcalloc(heap, sizeof *r->heap);
+    for (int i = 0; i < RANK_BLOCK; i++) {
+        struct query *q = &r->queries[i];
+        q->items = xcalloc(n, sizeof *q->items);
+        q->scores = xcalloc(n, sizeof *q->scores);
+        q->z = xcalloc((size_t)model_k(r->model), sizeof *q->z);
+        q->met = table_row(&r->met, (uint32_t)i);
+        q->core = table_row(&r->core, (uint32_t)i);
+    }
+}
+
+enum zl_status rank_open(const struct rank_config *cfg, struct model *m, const uint8_t *served, const struct ids *item_ids,
+                         struct rank **out, struct zl_error *err)
+{
     *out = NULL;
     ASSERT(cfg->n >= 1 && cfg->n <= ZL_MAX_LIST);
     struct rank *r = xcalloc(1, sizeof *r);
@@ -56,27 +56,14 @@ enum zl_status rank_open(const struct rank_config *cfg, struct model *m, const u
     r->model = m;
     r->served = served;
     r->item_ids = item_ids;
-    size_t bitmap = ((size_t)cfg->max_items / 64 + 1) * sizeof(uint64_t);
-    if ((st = pack_init(&r->pack, model_k(m), cfg->max_items, err)) != ZL_OK)
-        goto fail;
-    if ((st = table_init(&r->met, "the seen marks", RANK_BLOCK, bitmap, err)) != ZL_OK)
-        goto fail;
-    if ((st = table_init(&r->popularity, "popularity scores", cfg->max_items / 4 + 1, 16, err)) !=
-        ZL_OK)
-        goto fail;
-    for (int i = 0; i < RANK_BLOCK; i++) {
-        struct query *q = &r->queries[i];
-        q->heap = xcalloc((size_t)cfg->n, sizeof *q->heap);
-        q->items = xcalloc((size_t)cfg->n, sizeof *q->items);
-        q->scores = xcalloc((size_t)cfg->n, sizeof *q->scores);
-        q->z = xcalloc((size_t)model_k(m), sizeof *q->z);
-        q->met = table_row(&r->met, (uint32_t)i);
+    enum zl_status st = reserve_tables(r, err);
+    if (st != ZL_OK) {
+        rank_close(r);
+        return st;
     }
+    make_queries(r);
     *out = r;
     return ZL_OK;
-fail:
-    rank_close(r);
-    return st;
 }
 
 void rank_close(struct rank *r)
@@ -84,12 +71,15 @@ void rank_close(struct rank *r)
     if (!r)
         return;
     for (int i = 0; i < RANK_BLOCK; i++) {
-        free(r->queries[i].heap);
         free(r->queries[i].items);
         free(r->queries[i].scores);
         free(r->queries[i].z);
     }
-    table_release(&r->popularity);
+    free(r->heap);
+    table_release(&r->touched_list);
+    table_release(&r->sums);
+    table_release(&r->core);
+    table_release(&r->chosen);
     table_release(&r->met);
     pack_release(&r->pack);
     free(r);
@@ -99,27 +89,22 @@ void rank_close(struct rank *r)
 
 static void query_begin(struct rank *r, struct query *q, uint32_t user)
 {
-    q->best = (struct topk){.heap = q->heap, .n_max = r->cfg.n, .before = before, .ctx = r};
+    q->user = user;
     q->seen = model_seen(r->model, user, &q->n_seen);
     q->shown = model_impressions(r->model, user, &q->n_shown);
     for (uint32_t i = 0; i < q->n_seen; i++)
         q->met[q->seen[i] / 64] |= 1ULL << (q->seen[i] % 64);
+    memset(q->z, 0, (size_t)r->pack.k * sizeof *q->z);
+    model_encode(r->model, user, q->z); /* zeros without a history: the core is then the bias */
 }
 
-static void query_end(struct query *q, uint32_t user, struct zl_slate *slate)
+static void query_end(struct query *q)
 {
     for (uint32_t i = 0; i < q->n_seen; i++)
         q->met[q->seen[i] / 64] = 0;
-    topk_sort(&q->best);
-    for (int i = 0; i < q->best.n; i++) {
-        q->items[i] = q->heap[i].key;
-        q->scores[i] = q->heap[i].score;
-    }
-    *slate =
-        (struct zl_slate){.user = user, .n = q->best.n, .items = q->items, .scores = q->scores};
 }
 
-static float penalty(const struct rank *r, const struct query *q, uint32_t item)
+float rank_penalty(const struct rank *r, const struct query *q, uint32_t item)
 {
     for (uint32_t i = 0; i < q->n_shown; i++)
         if (q->shown[i].item == item)
@@ -127,135 +112,153 @@ static float penalty(const struct rank *r, const struct query *q, uint32_t item)
     return 0;
 }
 
-static bool eligible(const struct rank *r, const struct query *q, uint32_t item)
+bool rank_eligible(const struct rank *r, const struct query *q, uint32_t item)
 {
     return r->served[item] && !(q->met[item / 64] >> (item % 64) & 1);
 }
 
-static void offer(struct rank *r, struct query *q, uint32_t item, float score)
-{
-    if (!eligible(r, q, item))
-        return;
-    score -= penalty(r, q, item);
-    if (score >= topk_threshold(&q->best))
-        topk_offer(&q->best, score, item);
-}
+/* ---- core scores of all items ---- */
 
-static bool any_reaches(const float *scores, float threshold)
-{
-    int any = 0;
-    for (int i = 0; i < PANEL; i++)
-        any |= scores[i] >= threshold;
-    return any;
-}
-
-static void offer_panel(struct rank *r, struct query *q, uint32_t first, uint32_t n,
-                        const float *scores)
-{
-    if (!any_reaches(scores, topk_threshold(&q->best)))
-        return;
-    for (uint32_t i = 0; i < n; i++)
-        if (scores[i] >= topk_threshold(&q->best))
-            offer(r, q, first + i, scores[i]);
-}
-
-/* ---- all items ---- */
-
-static uint32_t panel_len(const struct rank *r, uint32_t first)
-{
-    return r->pack.n_items - first < PANEL ? r->pack.n_items - first : PANEL;
-}
-
-/* Up to LANES_OF users with a history. */
-static void score_group(struct rank *r, struct query *const *group, int n)
+/* Queries from..from+n-1, n <= LANES_OF. */
+static void score_group(struct rank *r, int from, int n)
 {
     const float *z[LANES_OF];
     float scores[LANES_OF * PANEL];
     for (int i = 0; i < LANES_OF; i++)
-        z[i] = group[i < n ? i : 0]->z;
+        z[i] = r->queries[from + (i < n ? i : 0)].z;
     for (uint32_t first = 0; first < r->pack.n_items; first += PANEL) {
         vec_score_panel4(pack_panel(&r->pack, first / PANEL), z, r->pack.k, scores);
         for (int i = 0; i < n; i++)
-            offer_panel(r, group[i], first, panel_len(r, first), scores + (size_t)i * PANEL);
+            memcpy(r->queries[from + i].core + first, scores + (size_t)i * PANEL, PANEL * sizeof(float));
     }
 }
 
-static void score_popular(struct rank *r, struct query *q)
+static void begin_all(struct rank *r, const uint32_t *users, int n)
 {
-    const float *scores = (const float *)(const void *)r->popularity.rows;
-    for (uint32_t i = 0; i < r->pack.n_items; i++)
-        if (scores[i] >= topk_threshold(&q->best))
-            offer(r, q, i, scores[i]);
+    ASSERT(n <= RANK_BLOCK);
+    pack_refresh(&r->pack, r->model);
+    for (int i = 0; i < n; i++)
+        query_begin(r, &r->queries[i], users[i]);
+    for (int from = 0; from < n; from += LANES_OF)
+        score_group(r, from, n - from < LANES_OF ? n - from : LANES_OF);
+}
+
+/* ---- lists ---- */
+
+static void take_best(struct rank *r, struct query *q, struct zl_slate *slate)
+{
+    const struct candidates *c = &r->candidates;
+    struct topk best = {.heap = r->heap, .n_max = r->cfg.n, .before = rank_before, .ctx = r};
+    for (int i = 0; i < c->n; i++)
+        if (c->scores[i] >= topk_threshold(&best))
+            topk_offer(&best, c->scores[i], c->items[i]);
+    topk_sort(&best);
+    for (int i = 0; i < best.n; i++) {
+        q->items[i] = best.heap[i].key;
+        q->scores[i] = best.heap[i].score;
+    }
+    *slate = (struct zl_slate){.user = q->user, .n = best.n, .items = q->items, .scores = q->scores};
 }
 
 void rank_users(struct rank *r, const uint32_t *users, int n, struct zl_slate *slates)
 {
-    struct query *group[LANES_OF];
-    int n_group = 0;
-    bool have_popularity = false;
-    ASSERT(n <= RANK_BLOCK);
-    pack_refresh(&r->pack, r->model);
+    begin_all(r, users, n);
     for (int i = 0; i < n; i++) {
-        struct query *q = &r->queries[i];
-        query_begin(r, q, users[i]);
-        if (model_encode(r->model, users[i], q->z)) {
-            group[n_group++] = q;
-            if (n_group == LANES_OF) {
-                score_group(r, group, n_group);
-                n_group = 0;
-            }
-            continue;
-        }
-        if (!have_popularity)
-            model_popularity(r->model, 0, r->pack.n_items, (float *)(void *)r->popularity.rows);
-        have_popularity = true;
-        score_popular(r, q);
+        candidates_of(r, &r->queries[i]);
+        take_best(r, &r->queries[i], &slates[i]);
+        query_end(&r->queries[i]);
     }
-    if (n_group)
-        score_group(r, group, n_group);
-    for (int i = 0; i < n; i++)
-        query_end(&r->queries[i], users[i], &slates[i]);
+}
+
+/* ---- learning the mix ---- */
+
+static bool learns_from(const struct rank *r, const struct zl_event *ev, struct rng *rng)
+{
+    if (ev->item == ZL_NO_INDEX || ev->reward_micro <= 0 || ev->item >= model_items(r->model))
+        return false;
+    if (model_positives(r->model) < ALWAYS_LEARN)
+        return true;
+    double share = LEARN_ITEMS / (model_items(r->model) + 1.0);
+    return rng_uniform(rng) < (share < 0.25 ? share : 0.25);
+}
+
+void rank_learn_mix(struct rank *r, const struct zl_event *ev)
+{
+    struct query *q = &r->queries[0];
+    struct rng rng = rng_at(0x313, (uint64_t)ev->from.partition, (uint64_t)ev->from.offset, (uint64_t)ev->from.index);
+    if (!learns_from(r, ev, &rng))
+        return;
+    begin_all(r, &ev->user, 1);
+    if (rank_eligible(r, q, ev->item)) {
+        int bucket;
+        candidates_of(r, q);
+        candidates_add_sample(r, q, &rng);
+        int place = candidates_place(r, q, ev->item);
+        model_mixer(r->model, ev->user, &bucket);
+        model_learn_mixer(r->model, bucket, r->candidates.f, MAX_CANDIDATES, r->candidates.scores, r->candidates.n, place);
+    }
+    query_end(q);
 }
 
 /* ---- prequential ---- */
 
-static void count_against(struct rank *r, const struct query *q, uint32_t item, float mine,
-                          const float *scores, uint32_t first, uint32_t n, double *above,
-                          double *equal)
+/* Rank among eligible items by dense scores. */
+static double rank_dense(const struct rank *r, const struct query *q, uint32_t item, const float *scores)
 {
-    for (uint32_t i = 0; i < n; i++) {
-        uint32_t other = first + i;
-        if (other == item || !eligible(r, q, other))
+    double above = 0, equal = 0;
+    for (uint32_t i = 0; i < r->pack.n_items; i++) {
+        if (i == item || scores[i] < scores[item] || !rank_eligible(r, q, i))
             continue;
-        float s = scores[i] - penalty(r, q, other);
-        *above += s > mine;
-        *equal += s == mine;
+        if (scores[i] > scores[item])
+            above++;
+        else
+            equal++;
     }
+    return 1 + above + equal / 2;
 }
 
-double rank_of(struct rank *r, uint32_t user, uint32_t item)
+/* Rank among candidates; an item that was not one stands behind them all. */
+static double rank_mixed(struct rank *r, const struct query *q, uint32_t item)
+{
+    const struct candidates *c = &r->candidates;
+    candidates_of(r, q);
+    int n = c->n, place = candidates_place(r, q, item);
+    double above = 0, equal = 0;
+    if (place == n)
+        return n + 1;
+    for (int i = 0; i < n; i++) {
+        above += c->scores[i] > c->scores[place];
+        equal += i != place && c->scores[i] == c->scores[place];
+    }
+    return 1 + above + equal / 2;
+}
+
+static double rank_cooccur(struct rank *r, const struct query *q, uint32_t item)
+{
+    uint32_t touched = candidates_sums(r, q);
+    double rank = rank_dense(r, q, item, (const float *)(const void *)r->sums.rows);
+    candidates_clear_sums(r, touched);
+    return rank;
+}
+
+static double rank_popular(struct rank *r, const struct query *q, uint32_t item)
+{
+    float *scores = (float *)(void *)r->queries[1].core; /* nobody else is being ranked */
+    model_popularity(r->model, 0, r->pack.n_items, scores);
+    return rank_dense(r, q, item, scores);
+}
+
+void rank_of(struct rank *r, uint32_t user, uint32_t item, double ranks[RANK_N_PARTS])
 {
     struct query *q = &r->queries[0];
-    struct zl_slate ignored;
-    double above = 0, equal = 0;
-    pack_refresh(&r->pack, r->model);
-    query_begin(r, q, user);
-    bool countable = item < r->pack.n_items && eligible(r, q, item);
-    bool personal = model_encode(r->model, user, q->z);
-    float *popular = (float *)(void *)r->popularity.rows, scores[LANES_OF * PANEL], mine = 0;
-    const float *z[LANES_OF] = {q->z, q->z, q->z, q->z};
-    if (countable && !personal)
-        model_popularity(r->model, 0, r->pack.n_items, popular);
-    if (countable && personal)
-        vec_score_panel4(pack_panel(&r->pack, item / PANEL), z, r->pack.k, scores);
-    if (countable)
-        mine = (personal ? scores[item % PANEL] : popular[item]) - penalty(r, q, item);
-    for (uint32_t first = 0; countable && first < r->pack.n_items; first += PANEL) {
-        if (personal)
-            vec_score_panel4(pack_panel(&r->pack, first / PANEL), z, r->pack.k, scores);
-        count_against(r, q, item, mine, personal ? scores : popular + first, first,
-                      panel_len(r, first), &above, &equal);
+    begin_all(r, &user, 1);
+    bool countable = item < r->pack.n_items && rank_eligible(r, q, item);
+    memset(ranks, 0, RANK_N_PARTS * sizeof *ranks);
+    if (countable) {
+        ranks[RANK_MIX] = rank_mixed(r, q, item);
+        ranks[RANK_CORE] = rank_dense(r, q, item, q->core);
+        ranks[RANK_COOCCUR] = rank_cooccur(r, q, item);
+        ranks[RANK_POPULARITY] = rank_popular(r, q, item);
     }
-    query_end(q, user, &ignored);
-    return countable ? 1 + above + equal / 2 : 0;
+    query_end(q);
 }

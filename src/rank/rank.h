@@ -1,8 +1,10 @@
-/* rank/rank.h - exact top-N of every served item a user has not met.
- * Promise  The N best by score, ties by item id; never an item that is not served or that the user has seen. An item shown without a watch
- *          loses `impression_penalty` a showing. Results do not depend on how users were batched: each score is one sum in a
- *          fixed order (pack.c), which is why no BLAS is used here.
- * Memory   a packed copy of all q and b: max_items * (k + 1) * 4 bytes reserved; a bitmap an item for each user of a block.
+/* rank/rank.h - the best N of what a user has not met, by the learned mix of all parts.
+ * Candidates  best by core (exact, over every served unseen item), by co-occurrence with the newest 20 of the history, most popular at
+ *          each half-life; all served unseen items while there are at most RANK_ALL. Scored by the mixer, ties by item id.
+ * Promise  Never an item that is not served or that the user has seen. An item shown without a watch loses `impression_penalty` a
+ *          showing. Results do not depend on how users were batched: each score is one sum in a fixed order, which is why no
+ *          BLAS is used here.
+ * Memory   a packed copy of all q and b, and dense scores of a block: max_items * (k + 10) * 4 bytes reserved.
  * Threads  the engine's loop only. */
 #ifndef RANK_RANK_H
 #define RANK_RANK_H
@@ -13,7 +15,8 @@
 #include "model/model.h"
 #include "zhiliu/slate.h"
 
-#define RANK_BLOCK 8 /* users scored together */
+#define RANK_BLOCK 8   /* users scored together */
+#define RANK_ALL 512U /* catalogues up to this size are candidates as a whole */
 
 struct rank_config {
     int n; /* list length, 1..ZL_MAX_LIST */
@@ -32,8 +35,13 @@ void rank_close(struct rank *r);
 /* Ranks users[0..n): slates[i].user is set, items and scores point into rank's own memory, lent until the next call. n <= RANK_BLOCK. */
 void rank_users(struct rank *r, const uint32_t *users, int n, struct zl_slate *slates);
 
-/* For prequential scores: rank (from 1, ties count half) of `item` among all served unseen items of the user; 0 when the item is not
- * known yet or was seen. O(items). */
-double rank_of(struct rank *r, uint32_t user, uint32_t item);
+/* Learns the mixer from an event that is about to be learned: scores its candidates, takes one step towards its item. Does so for a share
+ * of events that is chosen by (partition, offset) and falls with the size of the catalogue, so that it costs a bounded time an event. */
+void rank_learn_mix(struct rank *r, const struct zl_event *ev);
+
+enum rank_part { RANK_MIX, RANK_CORE, RANK_COOCCUR, RANK_POPULARITY, RANK_N_PARTS };
+/* For prequential scores: rank (from 1, ties count half) of `item` among all served unseen items of the user, by the mix and by single
+ * parts; 0 when the item is not known yet, not served or was seen. O(items). */
+void rank_of(struct rank *r, uint32_t user, uint32_t item, double ranks[RANK_N_PARTS]);
 
 #endif

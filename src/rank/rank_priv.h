@@ -1,8 +1,10 @@
-/* What the files of this room share: the packed table. */
+/* What the files of this room share: the packed table, and one user's ranking under way. */
 #ifndef RANK_PRIV_H
 #define RANK_PRIV_H
 
 #include "base/table.h"
+#include "base/rng.h"
+#include "base/topk.h"
 #include "rank/rank.h"
 
 #define PANEL 16
@@ -23,5 +25,59 @@ static inline const float *pack_panel(const struct pack *p, uint32_t panel)
 {
     return table_row(&p->panels, panel);
 }
+
+#define BEST_OF_CORE 100
+#define BEST_OF_COOCCUR 100
+#define MAX_CANDIDATES 2048 /* above RANK_ALL, and the best of all parts together */
+
+/* One user's ranking under way. */
+struct query {
+    uint32_t user;
+    uint64_t *met;     /* a bit an item: seen by this user */
+    const uint32_t *seen;
+    const struct model_impressed *shown;
+    uint32_t n_seen, n_shown;
+    float *z;
+    float *core;       /* score of every item, dense */
+    uint32_t *items;   /* of the slate */
+    float *scores;
+};
+
+/* Candidates of one user, by column. */
+struct candidates {
+    int n;
+    uint32_t items[MAX_CANDIDATES];
+    float f[MODEL_PARTS * MAX_CANDIDATES]; /* f[part * MAX_CANDIDATES + i] */
+    float scores[MAX_CANDIDATES];          /* mixed, penalties taken off */
+};
+
+struct rank {
+    struct rank_config cfg;
+    struct model *model;
+    const uint8_t *served;
+    const struct ids *item_ids;
+    struct pack pack;
+    struct table met;      /* RANK_BLOCK bitmaps */
+    struct table chosen;   /* one bitmap: already a candidate */
+    struct table core;     /* RANK_BLOCK rows of dense scores */
+    struct table sums;     /* co-occurrence sums of one user, dense, zero between users */
+    uint32_t *touched;     /* items with a sum */
+    struct table touched_list;
+    struct topk_entry *heap; /* scratch of the larger of list and part */
+    struct candidates candidates;
+    struct query queries[RANK_BLOCK];
+};
+
+bool rank_before(const void *ctx, uint32_t a, uint32_t b);
+bool rank_eligible(const struct rank *r, const struct query *q, uint32_t item);
+float rank_penalty(const struct rank *r, const struct query *q, uint32_t item);
+/* Fills r->candidates of a query whose core scores are there, features and mixed scores included. */
+void candidates_of(struct rank *r, const struct query *q);
+void candidates_add_sample(struct rank *r, const struct query *q, struct rng *rng);
+/* Place of the item among them; it is appended when it is not there (its features and score included). */
+int candidates_place(struct rank *r, const struct query *q, uint32_t item);
+/* Dense co-occurrence sums of the query's user, damped; how many were touched. candidates_clear_sums() afterwards. */
+uint32_t candidates_sums(struct rank *r, const struct query *q);
+void candidates_clear_sums(struct rank *r, uint32_t touched);
 
 #endif

@@ -1,0 +1,194 @@
+/* One small hash table an item. Weights are not decayed one by one: a row's weights are as of its `since`, new ones are added larger by
+ * 2^((now - since) / half_life), and the row is brought up to date when that factor grows large. A row that is too full keeps its
+ * strongest entries, ties by item, so that what is kept does not depend on where entries lie. */
+#include "model/cooccur.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/special.h"
+#include "zhiliu/event.h"
+
+#define KEEP 300U
+#define FULL 600U
+#define FIRST_CAPACITY 8U
+#define STALE_HALF_LIVES 8.0 /* a row this old is rescaled before it is added to */
+
+enum zl_status cooccur_init(struct cooccur *c, uint32_t max_items, double half_life, struct zl_error *err)
+{
+    c->max_items = max_items;
+    c->half_life = half_life;
+    TRY(table_init(&c->rows, "co-occurrence rows", max_items, sizeof(struct cooccur_row), err));
+    return rows_track_init(&c->track, max_items, err);
+}
+
+static struct cooccur_row *row_of(const struct cooccur *c, uint32_t item)
+{
+    return table_row(&c->rows, item);
+}
+
+void cooccur_release(struct cooccur *c)
+{
+    for (uint32_t i = 0; i < c->count; i++)
+        free(row_of(c, i)->slots);
+    rows_track_release(&c->track);
+    table_release(&c->rows);
+}
+
+/* ---- the hash table of a row ---- */
+
+static struct cooccur_entry *probe(const struct cooccur_row *r, uint32_t item)
+{
+    uint32_t mask = r->capacity - 1;
+    for (uint32_t i = (item * 2654435761U) >> 7 & mask;; i = (i + 1) & mask)
+        if (r->slots[i].item == item || r->slots[i].item == ZL_NO_INDEX)
+            return &r->slots[i];
+}
+
+static void rebuild(struct cooccur_row *r, uint32_t capacity, const struct cooccur_entry *entries, uint32_t n)
+{
+    struct cooccur_entry *old = r->slots;
+    r->slots = xrealloc(NULL, capacity, sizeof *r->slots);
+    r->capacity = capacity;
+    r->n = n;
+    for (uint32_t i = 0; i < capacity; i++)
+        r->slots[i] = (struct cooccur_entry){ZL_NO_INDEX, 0};
+    for (uint32_t i = 0; i < n; i++)
+        *probe(r, entries[i].item) = entries[i];
+    free(old);
+}
+
+static uint32_t gather(const struct cooccur_row *r, struct cooccur_entry *out)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < r->capacity; i++)
+        if (r->slots[i].item != ZL_NO_INDEX)
+            out[n++] = r->slots[i];
+    return n;
+}
+
+static int strongest_first(const void *a, const void *b)
+{
+    const struct cooccur_entry *x = a, *y = b;
+    if (x->weight != y->weight)
+        return x->weight > y->weight ? -1 : 1;
+    return (x->item > y->item) - (x->item < y->item);
+}
+
+static void prune(struct cooccur_row *r)
+{
+    struct cooccur_entry all[FULL];
+    uint32_t n = gather(r, all);
+    qsort(all, n, sizeof all[0], strongest_first);
+    rebuild(r, 512, all, KEEP);
+}
+
+static void grow(struct cooccur_row *r)
+{
+    struct cooccur_entry all[FULL];
+    uint32_t n = r->capacity ? gather(r, all) : 0;
+    rebuild(r, r->capacity ? r->capacity * 2 : FIRST_CAPACITY, all, n);
+}
+
+static void bring_up_to(const struct cooccur *c, struct cooccur_row *r, uint64_t now)
+{
+    float factor = (float)special_exp2(-(double)(now - r->since) / c->half_life);
+    for (uint32_t i = 0; i < r->capacity; i++)
+        r->slots[i].weight *= factor;
+    r->since = now;
+}
+
+/* ---- */
+
+void cooccur_add(struct cooccur *c, uint32_t from, uint32_t to, float weight, uint64_t now)
+{
+    ASSERT(from < c->max_items);
+    rows_touch(&c->track, from);
+    if (from >= c->count)
+        c->count = from + 1;
+    struct cooccur_row *r = row_of(c, from);
+    if (r->n == 0)
+        r->since = now;
+    if ((double)(now - r->since) > STALE_HALF_LIVES * c->half_life)
+        bring_up_to(c, r, now);
+    if (r->n == FULL)
+        prune(r);
+    if (r->n * 4 >= r->capacity * 3)
+        grow(r);
+    struct cooccur_entry *e = probe(r, to);
+    if (e->item == ZL_NO_INDEX) {
+        *e = (struct cooccur_entry){to, 0};
+        r->n++;
+    }
+    e->weight += weight * (float)special_exp2((double)(now - r->since) / c->half_life);
+}
+
+const struct cooccur_row *cooccur_row(const struct cooccur *c, uint32_t item, uint64_t now, float *scale)
+{
+    if (item >= c->count || row_of(c, item)->n == 0)
+        return NULL;
+    const struct cooccur_row *r = row_of(c, item);
+    *scale = (float)special_exp2(-(double)(now - r->since) / c->half_life);
+    return r;
+}
+
+/* ---- rows: the table as it lies, so that a loaded row probes and prunes as the written one would ---- */
+
+static uint32_t rows_count(const void *room)
+{
+    const struct cooccur *c = room;
+    return c->count;
+}
+
+static void rows_write(const void *room, uint32_t key, struct rows_buffer *out)
+{
+    const struct cooccur_row *r = row_of(room, key);
+    rows_put_u32(out, r->n);
+    rows_put_u32(out, r->capacity);
+    rows_put_u64(out, r->since);
+    rows_put_bytes(out, r->slots, r->capacity * sizeof *r->slots);
+}
+
+static bool fits(const struct cooccur_row *r)
+{
+    uint32_t used = 0;
+    for (uint32_t i = 0; i < r->capacity; i++)
+        used += r->slots[i].item != ZL_NO_INDEX;
+    return used == r->n && (r->capacity == 0 || used < r->capacity);
+}
+
+static enum zl_status rows_read(void *room, uint32_t key, struct rows_cursor *in, struct zl_error *err)
+{
+    struct cooccur *c = room;
+    if (key >= c->max_items)
+        return zl_fail(err, ZL_EBADDATA, "co-occurrence row %u is beyond catalog.max_items %u", key, c->max_items);
+    if (key >= c->count)
+        c->count = key + 1;
+    struct cooccur_row *r = row_of(c, key);
+    free(r->slots);
+    *r = (struct cooccur_row){0};
+    r->n = rows_get_u32(in);
+    r->capacity = rows_get_u32(in);
+    r->since = rows_get_u64(in);
+    bool sound = r->capacity <= 1024 && (r->capacity & (r->capacity - 1)) == 0 && r->n <= FULL;
+    if (!sound)
+        r->n = r->capacity = 0;
+    r->slots = r->capacity ? xrealloc(NULL, r->capacity, sizeof *r->slots) : NULL;
+    if (r->capacity)
+        rows_get_bytes(in, r->slots, r->capacity * sizeof *r->slots);
+    if (!sound || in->bad || in->at != in->end || !fits(r))
+        return zl_fail(err, ZL_EBADDATA, "co-occurrence row %u is not of this form", key);
+    return ZL_OK;
+}
+
+struct rows_table cooccur_rows(struct cooccur *c)
+{
+    return (struct rows_table){.kind = ROWS_COOCCUR,
+                               .name = "co-occurrence",
+                               .room = c,
+                               .track = &c->track,
+                               .count = rows_count,
+                               .write = rows_write,
+                               .read = rows_read};
+}

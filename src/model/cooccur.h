@@ -1,0 +1,45 @@
+/* model/cooccur.h - what the same people choose after, and before, an item: decayed, directed counts.
+ * Formula  on a positive (u, i), for the last 20 history items h at distance d (1 newest): C[h -> i] += 0.9^(d-1),
+ *          C[i -> h] += 0.5 * 0.9^(d-1), all halving every half_life positives;
+ *          score(u, j) = (n_j + 1)^-0.3 sum_d 0.8^(d-1) C[h_d -> j] (n_{h_d} + 1)^-0.7, n the decayed count of positives.
+ * Memory   a row keeps the 300 strongest of at most 600 items: up to 8 KiB a row, made when it is first written.
+ * Owners   rows change only through cooccur_add, which touches them first.
+ * Threads  the engine's loop only. */
+#ifndef MODEL_COOCCUR_H
+#define MODEL_COOCCUR_H
+
+#include <stdint.h>
+
+#include "base/rows.h"
+#include "base/table.h"
+
+#define COOCCUR_DEPTH 20 /* history items that are linked, and that are asked */
+
+struct cooccur_entry {
+    uint32_t item; /* ZL_NO_INDEX: a free slot */
+    float weight;  /* as of the row's `since` */
+};
+
+struct cooccur_row {
+    struct cooccur_entry *slots; /* open addressing, capacity a power of 2; owned */
+    uint32_t n, capacity;
+    uint64_t since;              /* the positive that weights are as of */
+};
+
+struct cooccur {
+    struct table rows;
+    struct rows_track track;
+    uint32_t count, max_items;
+    double half_life;
+};
+
+enum zl_status cooccur_init(struct cooccur *c, uint32_t max_items, double half_life, struct zl_error *err);
+void cooccur_release(struct cooccur *c);
+
+/* C[from -> to] += weight at positive number `now`. */
+void cooccur_add(struct cooccur *c, uint32_t from, uint32_t to, float weight, uint64_t now);
+/* NULL: nothing is known. *scale brings the row's weights to `now`. */
+const struct cooccur_row *cooccur_row(const struct cooccur *c, uint32_t item, uint64_t now, float *scale);
+struct rows_table cooccur_rows(struct cooccur *c);
+
+#endif

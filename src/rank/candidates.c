@@ -1,0 +1,196 @@
+/* From many to few: who is worth a look, and what each part says of them. Core scores are there for every item already; co-occurrence
+ * reaches what its rows reach; popularity keeps its own short lists. The union is scored by the mixer. */
+#include <math.h>
+#include <string.h>
+
+#include "base/special.h"
+#include "rank/rank_priv.h"
+
+#define SAMPLE 256 /* draws of what stands for the rest */
+
+static float *column(struct candidates *c, int part)
+{
+    return c->f + (size_t)part * MAX_CANDIDATES;
+}
+
+static void choose_mark(struct rank *r, uint32_t item)
+{
+    ((uint64_t *)(void *)r->chosen.rows)[item / 64] |= 1ULL << (item % 64);
+}
+
+static bool choose(struct rank *r, uint32_t item)
+{
+    uint64_t *word = (uint64_t *)(void *)r->chosen.rows + item / 64, bit = 1ULL << (item % 64);
+    if (*word & bit || r->candidates.n == MAX_CANDIDATES - 1)
+        return false;
+    *word |= bit;
+    r->candidates.items[r->candidates.n++] = item;
+    return true;
+}
+
+static void unchoose_all(struct rank *r)
+{
+    uint64_t *words = (uint64_t *)(void *)r->chosen.rows;
+    for (int i = 0; i < r->candidates.n; i++)
+        words[r->candidates.items[i] / 64] = 0;
+}
+
+/* ---- the best of one part ---- */
+
+static void choose_best(struct rank *r, const struct topk *best)
+{
+    for (int i = 0; i < best->n; i++)
+        choose(r, best->heap[i].key);
+}
+
+static void best_of_core(struct rank *r, const struct query *q)
+{
+    struct topk best = {.heap = r->heap, .n_max = BEST_OF_CORE + r->cfg.n, .before = rank_before, .ctx = r};
+    for (uint32_t first = 0; first < r->pack.n_items; first += PANEL) {
+        float threshold = topk_threshold(&best);
+        int any = 0;
+        for (uint32_t i = first; i < first + PANEL; i++)
+            any |= q->core[i] >= threshold;
+        for (uint32_t i = first; any && i < first + PANEL && i < r->pack.n_items; i++)
+            if (q->core[i] >= topk_threshold(&best) && rank_eligible(r, q, i))
+                topk_offer(&best, q->core[i], i);
+    }
+    choose_best(r, &best);
+}
+
+static void best_of_cooccur(struct rank *r, const struct query *q, uint32_t touched)
+{
+    struct topk best = {.heap = r->heap, .n_max = BEST_OF_COOCCUR, .before = rank_before, .ctx = r};
+    const float *sums = (const float *)(const void *)r->sums.rows;
+    for (uint32_t i = 0; i < touched; i++) {
+        uint32_t item = r->touched[i];
+        if (sums[item] >= topk_threshold(&best) && rank_eligible(r, q, item))
+            topk_offer(&best, sums[item], item);
+    }
+    choose_best(r, &best);
+}
+
+static void most_popular(struct rank *r, const struct query *q)
+{
+    for (int h = 0; h < MODEL_HALF_LIVES; h++) {
+        int n;
+        const uint32_t *items = model_popular(r->model, h, &n);
+        for (int i = 0; i < n; i++)
+            if (rank_eligible(r, q, items[i]))
+                choose(r, items[i]);
+    }
+}
+
+static void choose_all(struct rank *r, const struct query *q)
+{
+    for (uint32_t i = 0; i < r->pack.n_items; i++)
+        if (rank_eligible(r, q, i))
+            choose(r, i);
+}
+
+/* ---- co-occurrence, dense ---- */
+
+uint32_t candidates_sums(struct rank *r, const struct query *q)
+{
+    float *sums = (float *)(void *)r->sums.rows;
+    uint32_t n = model_cooccur(r->model, q->user, sums, r->touched);
+    for (uint32_t i = 0; i < n; i++)
+        sums[r->touched[i]] *= model_cooccur_damp(r->model, r->touched[i]);
+    return n;
+}
+
+void candidates_clear_sums(struct rank *r, uint32_t touched)
+{
+    float *sums = (float *)(void *)r->sums.rows;
+    for (uint32_t i = 0; i < touched; i++)
+        sums[r->touched[i]] = 0;
+}
+
+/* ---- features and scores ---- */
+
+static void mix(struct rank *r, const struct query *q, int from)
+{
+    struct candidates *c = &r->candidates;
+    int bucket;
+    const double *w = model_mixer(r->model, q->user, &bucket);
+    for (int i = from; i < c->n; i++)
+        c->scores[i] = -rank_penalty(r, q, c->items[i]);
+    for (int k = 0; k < MODEL_PARTS; k++) {
+        const float *f = column(c, k);
+        for (int i = from; i < c->n; i++)
+            c->scores[i] += (float)w[k] * f[i];
+    }
+}
+
+static void describe(struct rank *r, const struct query *q, int from, float total)
+{
+    struct candidates *c = &r->candidates;
+    const float *sums = (const float *)(const void *)r->sums.rows;
+    for (int i = from; i < c->n; i++) {
+        column(c, MODEL_CORE)[i] = q->core[c->items[i]];
+        column(c, MODEL_COOCCUR)[i] = sums[c->items[i]];
+    }
+    model_features(r->model, c->items + from, c->n - from, total, c->f + from, MAX_CANDIDATES);
+    mix(r, q, from);
+}
+
+static float total_of(const struct rank *r, uint32_t touched)
+{
+    double total = 0;
+    const float *sums = (const float *)(const void *)r->sums.rows;
+    for (uint32_t i = 0; i < touched; i++)
+        total += (double)sums[r->touched[i]];
+    return (float)total;
+}
+
+void candidates_of(struct rank *r, const struct query *q)
+{
+    r->candidates.n = 0;
+    uint32_t touched = candidates_sums(r, q);
+    if (r->pack.n_items <= RANK_ALL) {
+        choose_all(r, q);
+    } else {
+        best_of_core(r, q);
+        best_of_cooccur(r, q, touched);
+        most_popular(r, q);
+    }
+    unchoose_all(r);
+    describe(r, q, 0, total_of(r, touched));
+    candidates_clear_sums(r, touched);
+}
+
+/* A uniform sample of the items that are no candidates, each standing for many: with it the softmax over what is here estimates the
+ * softmax over all. Without it the mixer would only learn to tell good candidates from each other. */
+void candidates_add_sample(struct rank *r, const struct query *q, struct rng *rng)
+{
+    struct candidates *c = &r->candidates;
+    int from = c->n;
+    uint32_t touched = candidates_sums(r, q);
+    for (int i = 0; i < from; i++)
+        choose_mark(r, c->items[i]);
+    for (int i = 0; i < SAMPLE; i++) {
+        uint32_t item = rng_below(rng, r->pack.n_items);
+        if (rank_eligible(r, q, item))
+            choose(r, item);
+    }
+    unchoose_all(r);
+    describe(r, q, from, total_of(r, touched));
+    candidates_clear_sums(r, touched);
+    float stands_for = c->n > from ? ((float)r->pack.n_items - (float)from) / (float)(c->n - from) : 1, log_weight;
+    special_log_all(&stands_for, &log_weight, 1);
+    for (int i = from; i < c->n; i++)
+        c->scores[i] += log_weight > 0 ? log_weight : 0;
+}
+
+int candidates_place(struct rank *r, const struct query *q, uint32_t item)
+{
+    struct candidates *c = &r->candidates;
+    for (int i = 0; i < c->n; i++)
+        if (c->items[i] == item)
+            return i;
+    uint32_t touched = candidates_sums(r, q);
+    c->items[c->n++] = item;
+    describe(r, q, c->n - 1, total_of(r, touched));
+    candidates_clear_sums(r, touched);
+    return c->n - 1;
+}
