@@ -249,6 +249,18 @@ def test_dead_letters():
     check(p.lines("message")[:1] == ["message events 0 0 {bad 77"], "and the value is in the topic", p.lines("message"))
 
 
+def test_producer_fatal():
+    for mode in ("keep", "lent"):
+        kafka.topic(f"fatal-{mode}", 2)
+        done = subprocess.run([BUILD / "producer_probe", kafka.brokers, f"fatal-{mode}", "4000", mode], stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, text=True, timeout=60)
+        check(done.returncode == 0 and "put 4000 acked 4000 refused 0" in done.stdout and "a new one sends" in done.stderr,
+              f"a fatal error makes a new client and all is acknowledged ({mode})", done.stdout + done.stderr[-200:])
+        p = run("--events", f"fatal-{mode}", "--seconds", 4)
+        values = {line.split()[4] for line in p.lines("message")}
+        check(values == {f"v-{n}" for n in range(4000)}, f"nothing of it is lost ({mode})", len(values))
+
+
 tests = [(name, call) for name, call in globals().items() if name.startswith("test_") and
          (len(sys.argv) < 2 or sys.argv[1] in name)]
 with Kafka(WORK / "kafka") as kafka:

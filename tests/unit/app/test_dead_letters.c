@@ -81,6 +81,20 @@ static void bytes_that_are_not_utf8_come_back_byte_for_byte(void **state)
     }
 }
 
+static void a_line_is_utf8_whatever_the_value_is(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {"\xff", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xc0\x80", "\xe2\x82", "\xf0\x8f\xbf\xbf"};
+    static const char *const good[] = {"\xed\x9f\xbf", "\xf4\x8f\xbf\xbf", "\xc2\x80", "\xe2\x82\xac"};
+    for (size_t i = 0; i < 10; i++) {
+        bool plain = i >= 6;
+        struct dead_letter l = {.key = ZL_SPAN("k"), .value = zl_span_of(plain ? good[i - 6] : bad[i])};
+        char *line = print(&l);
+        assert_int_equal(strstr(line, "\"value_base64\"") == NULL, plain);
+        free(line);
+    }
+}
+
 static void a_damaged_line_is_refused_at_every_length(void **state)
 {
     (void)state;
@@ -178,6 +192,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(text_comes_back_byte_for_byte),
         cmocka_unit_test(bytes_that_are_not_utf8_come_back_byte_for_byte),
+        cmocka_unit_test(a_line_is_utf8_whatever_the_value_is),
         cmocka_unit_test(a_damaged_line_is_refused_at_every_length),
         cmocka_unit_test(a_letter_in_the_file_is_safe_once_synced),
         cmocka_unit_test(a_full_disk_holds_back_and_loses_nothing),
