@@ -141,11 +141,16 @@ static void collect_guard_rejects(struct engine *e, const struct zl_event *event
     }
 }
 
-static void score_event(void *ctx, const struct zl_event *ev)
+/* Before an event is learned: it tests the model as it is, and teaches the mix of the parts. */
+static void before_learning(void *ctx, const struct zl_event *ev)
 {
     struct engine *e = ctx;
-    if (ev->item != ZL_NO_INDEX)
-        e->opt.scored(e->opt.ctx, ev, rank_of(e->rank, ev->user, ev->item));
+    double ranks[RANK_N_PARTS];
+    if (e->opt.scored && ev->item != ZL_NO_INDEX) {
+        rank_of(e->rank, ev->user, ev->item, ranks);
+        e->opt.scored(e->opt.ctx, ev, ranks);
+    }
+    rank_learn_mix(e->rank, ev);
 }
 
 static void mark_user(struct engine *e, const struct zl_event *ev, int64_t now_ns)
@@ -157,7 +162,7 @@ static void mark_user(struct engine *e, const struct zl_event *ev, int64_t now_n
 static void learn_all(struct engine *e, struct zl_event *events, int n, int64_t now_ns)
 {
     reward_batch(e->reward, events, n);
-    model_batch(e->model, events, n, e->opt.scored ? score_event : NULL, e);
+    model_batch(e->model, events, n, before_learning, e);
     for (int i = 0; i < n; i++)
         if (events[i].outcome == ZL_LEARNED || events[i].outcome == ZL_COUNTED)
             mark_user(e, &events[i], now_ns);

@@ -11,7 +11,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "model/model.h"
+#include "rank/rank.h"
 
 #define TOP 10
 
@@ -28,7 +28,7 @@ static bool positive(const struct zl_event *ev)
     return ev->reward_micro > 0;
 }
 
-static void on_scored(void *ctx, const struct zl_event *ev, double rank)
+static void on_scored(void *ctx, const struct zl_event *ev, const double *ranks)
 {
     struct score *s = ctx;
     if (!positive(ev) || (int64_t)(s->seen++ % (uint64_t)s->every) != 0)
@@ -39,7 +39,7 @@ static void on_scored(void *ctx, const struct zl_event *ev, double rank)
         s->at = xrealloc(s->at, s->capacity, sizeof *s->at);
     }
     s->at[s->n] = s->seen - 1;
-    s->ranks[s->n++] = (float)rank;
+    s->ranks[s->n++] = (float)ranks[RANK_MIX];
 }
 
 struct quality {

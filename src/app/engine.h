@@ -15,9 +15,8 @@
 
 struct engine;
 
-/* Prequential test: called before an event is learned, with the rank (from 1, ties half) of its item among all served unseen ones, 0 for a
- * miss. */
-typedef void (*engine_scored)(void *ctx, const struct zl_event *ev, double rank);
+/* Prequential test: called before an event is learned, with the rank of its item (rank_of: by the mix and by single parts). */
+typedef void (*engine_scored)(void *ctx, const struct zl_event *ev, const double *ranks);
 
 struct engine_options {
     bool

@@ -73,8 +73,9 @@ static struct model_config model_of(const struct config *cfg)
                                  .learning_rate = cfg->model.learning_rate,
                                  .gamma = cfg->model.gamma,
                                  .beta = cfg->model.beta,
-                                 .kappa = 1,
+                                 .kappa = 0.5,
                                  .half_lives = {20000, 2000, 300},
+                                 .cooccur_half_life = 200000,
                                  .session_gap_ms = cfg->model.session_gap,
                                  .r_max = cfg->reward.r_max,
                                  .seed = (uint64_t)cfg->model.seed};
@@ -186,6 +187,7 @@ static enum zl_status load_state(struct engine *e, struct zl_error *err)
         return st;
     if (st == ZL_OK)
         TRY(guard_restored(e->guard, err));
+    model_loaded(e->model);
     if (!e->opt.read_only)
         say_start(e);
     struct zl_position *at = zl_positions_find(&e->positions, ZL_TOPIC_EVENTS, 0);

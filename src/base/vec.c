@@ -51,6 +51,23 @@ VEC_CLONES void vec_score_panel4(const float *panel, const float *const z[4], in
     *(v16 *)(out + 48) = s3;
 }
 
+VEC_CLONES void vec_score_4panels(const float *panels, long stride, const float *z, int k, float *out)
+{
+    const float *p0 = panels, *p1 = p0 + stride, *p2 = p1 + stride, *p3 = p2 + stride;
+    v16 s0 = LOAD(p0 + (long)k * 16), s1 = LOAD(p1 + (long)k * 16);
+    v16 s2 = LOAD(p2 + (long)k * 16), s3 = LOAD(p3 + (long)k * 16);
+    for (int f = 0; f < k; f++) {
+        s0 += z[f] * LOAD(p0 + (long)f * 16);
+        s1 += z[f] * LOAD(p1 + (long)f * 16);
+        s2 += z[f] * LOAD(p2 + (long)f * 16);
+        s3 += z[f] * LOAD(p3 + (long)f * 16);
+    }
+    *(v16 *)out = s0;
+    *(v16 *)(out + 16) = s1;
+    *(v16 *)(out + 32) = s2;
+    *(v16 *)(out + 48) = s3;
+}
+
 const char *vec_kernel(void)
 {
 #if defined(__x86_64__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) &&                \

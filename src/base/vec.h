@@ -23,6 +23,9 @@ void vec_add_sum(float *y, float a, const float *x1, const float *x2, int k);
  * summed in order of f. */
 void vec_score_panel4(const float *panel, const float *const z[4], int k, float *out);
 
+/* The same for one user and 4 panels that lie `stride` floats apart: out[p * 16 + lane]; the same bits as vec_score_panel4. */
+void vec_score_4panels(const float *panels, long stride, const float *z, int k, float *out);
+
 /* Name of the version in use: "avx512f", "avx2", "plain". */
 const char *vec_kernel(void);
 

@@ -6,7 +6,7 @@
 #include "base/special.h"
 #include "model/model_priv.h"
 
-#define LEARNING_RATE 0.15
+#define LEARNING_RATE 0.3
 #define TIME_SCALE 0.3f /* of the log of ages, so that one rate fits all parts */
 
 void mixer_init(struct mixer *x)

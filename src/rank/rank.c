@@ -12,7 +12,7 @@
 
 #define LANES_OF 4            /* users a kernel call */
 #define ALWAYS_LEARN 5000U    /* the mixer learns from each of the first positives */
-#define LEARN_ITEMS 2500.0    /* then from a share of LEARN_ITEMS / items, at most 1 / 4 */
+#define LEARN_ITEMS 2500.0    /* then from a share of LEARN_ITEMS / items, at most 1 / 16 */
 
 bool rank_before(const void *ctx, uint32_t a, uint32_t b)
 {
@@ -26,7 +26,7 @@ static enum zl_status reserve_tables(struct rank *r, struct zl_error *err)
     TRY(pack_init(&r->pack, model_k(r->model), r->cfg.max_items, err));
     TRY(table_init(&r->met, "the seen marks", RANK_BLOCK, bitmap, err));
     TRY(table_init(&r->chosen, "the candidate marks", 1, bitmap, err));
-    TRY(table_init(&r->core, "core scores", RANK_BLOCK, (n + PANEL) * sizeof(float), err));
+    TRY(table_init(&r->core, "core scores", RANK_BLOCK, (n + 4 * PANEL) * sizeof(float), err));
     TRY(table_init(&r->sums, "co-occurrence sums", 1, n * sizeof(float), err));
     return table_init(&r->touched_list, "co-occurring items", 1, n * sizeof(uint32_t), err);
 }
@@ -119,11 +119,22 @@ bool rank_eligible(const struct rank *r, const struct query *q, uint32_t item)
 
 /* ---- core scores of all items ---- */
 
+static void score_one(struct rank *r, const struct query *q)
+{
+    long stride = (long)(r->pack.panels.stride_bytes / sizeof(float));
+    for (uint32_t first = 0; first < r->pack.n_items; first += 4 * PANEL) /* the table has room for three panels more */
+        vec_score_4panels(pack_panel(&r->pack, first / PANEL), stride, q->z, r->pack.k, q->core + first);
+}
+
 /* Queries from..from+n-1, n <= LANES_OF. */
 static void score_group(struct rank *r, int from, int n)
 {
     const float *z[LANES_OF];
     float scores[LANES_OF * PANEL];
+    if (n == 1) {
+        score_one(r, &r->queries[from]);
+        return;
+    }
     for (int i = 0; i < LANES_OF; i++)
         z[i] = r->queries[from + (i < n ? i : 0)].z;
     for (uint32_t first = 0; first < r->pack.n_items; first += PANEL) {
@@ -179,7 +190,7 @@ static bool learns_from(const struct rank *r, const struct zl_event *ev, struct 
     if (model_positives(r->model) < ALWAYS_LEARN)
         return true;
     double share = LEARN_ITEMS / (model_items(r->model) + 1.0);
-    return rng_uniform(rng) < (share < 0.25 ? share : 0.25);
+    return rng_uniform(rng) < (share < 0.0625 ? share : 0.0625);
 }
 
 void rank_learn_mix(struct rank *r, const struct zl_event *ev)

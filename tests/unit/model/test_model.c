@@ -26,6 +26,7 @@ static struct model *open_model(void)
                                .beta = 0.5,
                                .kappa = 1,
                                .half_lives = {1000, 100, 10},
+                              .cooccur_half_life = 500,
                                .session_gap_ms = 1800000,
                                .r_max = 5,
                                .seed = 3};
@@ -217,6 +218,59 @@ static void popularity_is_the_sum_of_halvings(void **state)
     model_close(m);
 }
 
+static void the_most_popular_are_those_of_a_full_sort(void **state)
+{
+    (void)state;
+    struct model *m = open_model();
+    struct rng r = {5};
+    for (int t = 0; t < 3000; t++) {
+        uint32_t item = rng_below(&r, 1 + rng_below(&r, 200));
+        give(m, ZL_LIKE, (uint32_t)(t % 500), item, 1, 1000 + t * 2000000LL);
+        if (t % 300)
+            continue;
+        for (int h = 0; h < 3; h++) {
+            int n, better;
+            const uint32_t *top = model_popular(m, h, &n);
+            for (int i = 0; i < n; i++) {
+                better = 0;
+                for (uint32_t j = 0; j < m->items.count; j++)
+                    better += items_stats(&m->items, j)->pop[h] > items_stats(&m->items, top[i])->pop[h];
+                assert_true(better < MODEL_POPULAR);
+            }
+        }
+    }
+    struct popular before[3];
+    memcpy(before, m->popular, sizeof before);
+    model_loaded(m); /* made anew from the rows: the same items */
+    for (int h = 0; h < 3; h++)
+        for (int i = 0; i < before[h].n; i++) {
+            bool found = false;
+            for (int j = 0; j < m->popular[h].n; j++)
+                found |= m->popular[h].items[j] == before[h].items[i];
+            assert_true(found);
+        }
+    model_close(m);
+}
+
+static void co_occurrence_is_the_formula(void **state)
+{
+    (void)state;
+    struct model *m = open_model();
+    give(m, ZL_LIKE, 0, 1, 1, 1000);
+    give(m, ZL_LIKE, 0, 2, 1, 1001);
+    give(m, ZL_LIKE, 0, 3, 1, 1002);
+    give(m, ZL_LIKE, 1, 1, 1, 1003);
+    float sums[8] = {0};
+    uint32_t touched[8];
+    uint32_t n = model_cooccur(m, 1, sums, touched);
+    assert_int_equal(n, 2); /* 1 -> 2 directly, 1 -> 3 at distance 2 */
+    double keep = exp2(-1.0 / m->cfg.cooccur_half_life), count = keep * keep * keep + 1;
+    double norm = pow(count + 1, -0.7);
+    assert_true(fabs((double)sums[2] - pow(keep, 2) * norm) < 1e-5);
+    assert_true(fabs((double)sums[3] - 0.9 * keep * norm) < 1e-5);
+    model_close(m);
+}
+
 static void opted_out_users_are_counted_and_not_learned(void **state)
 {
     (void)state;
@@ -252,16 +306,16 @@ static void random_stream(struct model *m, uint64_t seed, int n)
 
 static uint64_t digest(struct model *m)
 {
-    struct rows_table t[3];
-    return checkpoint_digest(t, model_rows(m, t, 3));
+    struct rows_table t[4];
+    return checkpoint_digest(t, model_rows(m, t, 4));
 }
 
 static void copy_rows(struct model *from, struct model *to)
 {
-    struct rows_table a[3], b[3];
+    struct rows_table a[4], b[4];
     struct zl_error err;
-    int n = model_rows(from, a, 3);
-    model_rows(to, b, 3);
+    int n = model_rows(from, a, 4);
+    model_rows(to, b, 4);
     for (int i = 0; i < n; i++)
         for (uint32_t key = 0; key < a[i].count(a[i].room); key++) {
             struct rows_buffer bytes = {0};
@@ -292,21 +346,21 @@ static void no_row_changes_without_being_touched_first(void **state)
     (void)state;
     struct model *m = open_model();
     random_stream(m, 21, 1000);
-    struct rows_table t[3];
-    int n = model_rows(m, t, 3);
+    struct rows_table t[4];
+    int n = model_rows(m, t, 4);
     for (int i = 0; i < n; i++) { /* forget all touches */
         for (uint32_t d = 0; d < t[i].track->n_dirty; d++)
             t[i].track->state[t[i].track->dirty[d]] = 0;
         t[i].track->n_dirty = 0;
     }
     for (int step = 0; step < 200; step++) {
-        static struct rows_buffer before[3][1200];
+        static struct rows_buffer before[4][1200];
         for (int i = 0; i < n; i++)
             for (uint32_t key = 0; key < t[i].count(t[i].room); key++) {
                 before[i][key].len = 0;
                 t[i].write(t[i].room, key, &before[i][key]);
             }
-        uint32_t counts[3];
+        uint32_t counts[4];
         for (int i = 0; i < n; i++)
             counts[i] = t[i].count(t[i].room);
         struct rng r = {(uint64_t)step + 77};
@@ -347,6 +401,8 @@ int main(void)
         cmocka_unit_test(a_purchase_without_an_item_credits_the_last_viewed_of_the_course),
         cmocka_unit_test(the_seen_set_keeps_the_newest_4096),
         cmocka_unit_test(popularity_is_the_sum_of_halvings),
+        cmocka_unit_test(the_most_popular_are_those_of_a_full_sort),
+        cmocka_unit_test(co_occurrence_is_the_formula),
         cmocka_unit_test(opted_out_users_are_counted_and_not_learned),
         cmocka_unit_test(rows_come_back_and_learning_goes_on_to_the_same_bytes),
         cmocka_unit_test(no_row_changes_without_being_touched_first),

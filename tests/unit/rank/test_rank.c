@@ -56,6 +56,7 @@ static struct world make_world(uint64_t seed)
                               .beta = 0.5,
                               .kappa = 1,
                               .half_lives = {1000, 100, 10},
+                              .cooccur_half_life = 500,
                               .session_gap_ms = 1800000,
                               .r_max = 5,
                               .seed = seed};
@@ -102,36 +103,59 @@ static bool seen(const struct world *w, uint32_t user, uint32_t item)
     return false;
 }
 
-/* In the written order of vec_score_panel4: bias first, then factor by factor. */
-static float plain_score(const struct world *w, uint32_t user, uint32_t item)
+/* All parts from their formulas, in double, over every item: what the mixer should come to (N_ITEMS < RANK_ALL). */
+static void plain_scores(const struct world *w, uint32_t user, double *out)
 {
-    float z[32], q[32], b, popular[N_ITEMS], s;
-    uint32_t n;
-    model_item_output(w->m, item, q, &b);
-    if (model_encode(w->m, user, z)) {
-        s = b;
-        for (int f = 0; f < 32; f++) {
-            volatile float product = z[f] * q[f];
+    float z[32] = {0}, q[32], b;
+    static float sums[1024];
+    static uint32_t touched[1024], all[N_ITEMS];
+    static float f[MODEL_PARTS * 1024];
+    int bucket;
+    model_encode(w->m, user, z);
+    memset(sums, 0, sizeof sums);
+    uint32_t n = model_cooccur(w->m, user, sums, touched), shown_n;
+    float total = 0;
+    double exact = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        sums[touched[i]] *= model_cooccur_damp(w->m, touched[i]);
+        exact += (double)sums[touched[i]];
+    }
+    total = (float)exact;
+    for (uint32_t i = 0; i < N_ITEMS; i++) {
+        model_item_output(w->m, i, q, &b);
+        float s = b;
+        for (int k = 0; k < 32; k++) {
+            volatile float product = z[k] * q[k];
             s += product;
         }
-    } else {
-        model_popularity(w->m, 0, N_ITEMS, popular);
-        s = popular[item];
+        all[i] = i;
+        f[i] = s;
+        f[1024 + i] = sums[i];
     }
-    const struct model_impressed *shown = model_impressions(w->m, user, &n);
-    for (uint32_t i = 0; i < n; i++)
-        if (shown[i].item == item)
-            s -= (float)(0.25 * shown[i].times);
-    return s;
+    model_features(w->m, all, N_ITEMS, total, f, 1024);
+    const double *weights = model_mixer(w->m, user, &bucket);
+    const struct model_impressed *shown = model_impressions(w->m, user, &shown_n);
+    for (uint32_t i = 0; i < N_ITEMS; i++) {
+        float s = 0;
+        for (uint32_t k = 0; k < shown_n; k++)
+            if (shown[k].item == i)
+                s -= (float)(0.25 * shown[k].times);
+        for (int k = 0; k < MODEL_PARTS; k++) {
+            volatile float product = (float)weights[k] * f[k * 1024 + (int)i];
+            s += product;
+        }
+        out[i] = (double)s;
+    }
 }
 
+static double scored[N_ITEMS];
+
 static const struct world *sorting;
-static uint32_t sorting_user;
 
 static int by_score(const void *a, const void *b)
 {
     uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-    float sx = plain_score(sorting, sorting_user, x), sy = plain_score(sorting, sorting_user, y);
+    double sx = scored[x], sy = scored[y];
     if (sx != sy)
         return sx > sy ? -1 : 1;
     return zl_span_compare(ids_name(sorting->ids, x), ids_name(sorting->ids, y));
@@ -144,7 +168,7 @@ static int plain_list(const struct world *w, uint32_t user, uint32_t *out)
         if (w->served[i] && !seen(w, user, i))
             out[n++] = i;
     sorting = w;
-    sorting_user = user;
+    plain_scores(w, user, scored);
     qsort(out, (size_t)n, sizeof *out, by_score);
     return n < LIST ? n : LIST;
 }
@@ -214,7 +238,9 @@ static void the_rank_of_an_item_is_its_place_among_all(void **state)
         struct zl_slate s;
         rank_users(w.r, &u, 1, &s);
         for (int i = 0; i < s.n; i++) {
-            double place = rank_of(w.r, u, s.items[i]);
+            double places[RANK_N_PARTS];
+            rank_of(w.r, u, s.items[i], places);
+            double place = places[RANK_MIX];
             assert_true(place >= 1 && place <= LIST + N_ITEMS / 2.0);
             bool tied = (i > 0 && s.scores[i - 1] == s.scores[i]) ||
                         (i + 1 < s.n && s.scores[i + 1] == s.scores[i]);
@@ -224,8 +250,11 @@ static void the_rank_of_an_item_is_its_place_among_all(void **state)
     }
     uint32_t user = 1, n;
     const uint32_t *met = model_seen(w.m, user, &n);
-    assert_true(rank_of(w.r, user, met[0]) == 0);
-    assert_true(rank_of(w.r, user, N_ITEMS + 5) == 0);
+    double places[RANK_N_PARTS];
+    rank_of(w.r, user, met[0], places);
+    assert_true(places[RANK_MIX] == 0);
+    rank_of(w.r, user, N_ITEMS + 5, places);
+    assert_true(places[RANK_MIX] == 0 && places[RANK_CORE] == 0);
     close_world(&w);
 }
 
