@@ -141,16 +141,22 @@ static void collect_guard_rejects(struct engine *e, const struct zl_event *event
     }
 }
 
-/* Before an event is learned: it tests the model as it is, and teaches the mix of the parts. */
+/* Before an event is learned: it tests the model as it is, and teaches the mix of the parts. An item
+ * enters the catalogue just before its first event. */
 static void before_learning(void *ctx, const struct zl_event *ev)
 {
     struct engine *e = ctx;
-    double ranks[RANK_N_PARTS];
-    if (e->opt.scored && ev->item != ZL_NO_INDEX) {
-        rank_of(e->rank, ev->user, ev->item, ranks);
-        e->opt.scored(e->opt.ctx, ev, ranks);
+    enum engine_use use = e->opt.use ? e->opt.use(e->opt.ctx, ev) : ENGINE_LEARN;
+    if (e->opt.scored && ev->item != ZL_NO_INDEX && use != ENGINE_SKIP) {
+        struct rank_result result;
+        model_know_item(e->model, ev->item);
+        rank_of(e->rank, ev->user, ev->item, &result);
+        e->opt.scored(e->opt.ctx, ev, &result);
     }
-    rank_learn_mix(e->rank, ev);
+    if (e->opt.use)
+        model_set_learning(e->model, use == ENGINE_LEARN);
+    if (use == ENGINE_LEARN)
+        rank_learn_mix(e->rank, ev);
 }
 
 static void mark_user(struct engine *e, const struct zl_event *ev, int64_t now_ns)
@@ -179,6 +185,8 @@ static void learn_each(struct engine *e, struct zl_event *events, int n)
                    1; /* versions the list; the batch's own move comes when it settles */
         if (events[i].from.log_ms > at->log_ms)
             at->log_ms = events[i].from.log_ms;
+        if (events[i].outcome == ZL_COUNTED)
+            resolve(e, &events[i]);
         learn_all(e, &events[i], 1, now_ns);
         publish_due(e->publish, now_ns, true, PUBLISH_BUDGET_NS);
         publish_exchange(e->publish, now_ns);
@@ -191,11 +199,12 @@ static void take_events(struct engine *e, int64_t now_ns)
     struct zl_event *events = decode_events(e->decode, &n);
     int64_t start_ns = clock_monotonic_ns();
     guard_batch(e->guard, events, n);
-    for (int i = 0; i < n; i++)
+    bool each = e->each_event || e->opt.scored;
+    for (int i = 0; i < n && !each; i++)
         if (events[i].outcome == ZL_COUNTED)
             resolve(e, &events[i]);
     int64_t guarded_ns = clock_monotonic_ns();
-    if (e->each_event)
+    if (each)
         learn_each(e, events, n);
     else
         learn_all(e, events, n, now_ns);

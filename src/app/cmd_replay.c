@@ -28,7 +28,7 @@ static bool positive(const struct zl_event *ev)
     return ev->reward_micro > 0;
 }
 
-static void on_scored(void *ctx, const struct zl_event *ev, const double *ranks)
+static void on_scored(void *ctx, const struct zl_event *ev, const struct rank_result *result)
 {
     struct score *s = ctx;
     if (!positive(ev) || (int64_t)(s->seen++ % (uint64_t)s->every) != 0)
@@ -39,7 +39,7 @@ static void on_scored(void *ctx, const struct zl_event *ev, const double *ranks)
         s->at = xrealloc(s->at, s->capacity, sizeof *s->at);
     }
     s->at[s->n] = s->seen - 1;
-    s->ranks[s->n++] = (float)ranks[RANK_MIX];
+    s->ranks[s->n++] = (float)result->ranks[RANK_MIX];
 }
 
 struct quality {

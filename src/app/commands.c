@@ -17,7 +17,8 @@ enum {
     REPLAY = 8,
     INSPECT = 16,
     DEAD = 32,
-    VERSION = 64
+    VERSION = 64,
+    EVALUATE = 128
 }; /* bits, in the order of verbs[] */
 
 static const struct commands_verb verbs[] = {
@@ -56,6 +57,11 @@ static const struct commands_verb verbs[] = {
      "zhiliu dead-letters requeue --reason future_time --to events\n"},
     {"version", cmd_version, "", 0, 0, "print the version of the program and of what it stands on",
      "", "zhiliu version --format json\n"},
+    {"evaluate", cmd_evaluate, "EVENTS", 1, 1,
+     "test the model on a file of events: each is served first, then learned",
+     "HR, NDCG, MRR at 10, overall, for first-time users and cold items, beside each part alone.",
+     "zhiliu evaluate events.jsonl.gz --items items.jsonl.gz\n"
+     "zhiliu evaluate events.jsonl --seeds 3 --format json\n"},
 };
 
 #define N_VERBS ((int)(sizeof verbs / sizeof verbs[0]))
@@ -89,9 +95,9 @@ static const struct commands_verb verbs[] = {
 #define LONG_MS (36500.0 * 86400000.0)
 
 static const struct commands_flag flags[] = {
-    {"set", RUN | CHECK | REPLAY | INSPECT | DEAD, COMMANDS_SET, "KEY=VALUE", NULL, 0, 0, NULL,
+    {"set", RUN | CHECK | REPLAY | INSPECT | DEAD | EVALUATE, COMMANDS_SET, "KEY=VALUE", NULL, 0, 0, NULL,
      "override a key of the pipeline; may be given many times, the last one wins"},
-    CHOICE("format", CHECK | SIMULATE | REPLAY | INSPECT | DEAD | VERSION, "text|json", "text",
+    CHOICE("format", CHECK | SIMULATE | REPLAY | INSPECT | DEAD | VERSION | EVALUATE, "text|json", "text",
            "how the answer is written"),
 
     SWITCH("offline", CHECK, "do not ask whether Kafka and Redis answer"),
@@ -133,6 +139,13 @@ static const struct commands_flag flags[] = {
     INTEGER("every", REPLAY, "1", 1, 1e9, "score every n-th event"),
     NUMBER("skip", REPLAY, "0.3", 0, 1, "share of the events that warm up and are not scored"),
     TEXT("items", REPLAY, "FILE", NULL, "items to read before the first event (source.items_file)"),
+    INTEGER("every", EVALUATE, "1", 1, 1e9, "score every n-th event, learn from all"),
+    NUMBER("skip", EVALUATE, "0.3", 0, 1, "share of the events that is not scored"),
+    TEXT("items", EVALUATE, "FILE", NULL, "descriptions of items"),
+    CHOICE("protocol", EVALUATE, "prequential|holdout|kfold", "prequential", "how to split learning from testing"),
+    INTEGER("seeds", EVALUATE, "1", 1, 100, "runs with seeds model.seed, model.seed + 1, ..."),
+    TEXT("pipeline", EVALUATE, "FILE", NULL, "the configuration; default: the defaults"),
+    TEXT("against", EVALUATE, "FILE", NULL, "a second configuration, compared hit by hit (McNemar)"),
     TEXT("from", REPLAY, "P:OFFSET,...", NULL, "first offset of each partition"),
     TEXT("until", REPLAY, "P:OFFSET,...", NULL, "offset of each partition to stop before"),
     TEXT("checkpoint", REPLAY, "FOLDER", NULL, "write the final state there"),

@@ -47,5 +47,6 @@ int cmd_replay(const struct args *args);
 int cmd_inspect(const struct args *args);
 int cmd_dead_letters(const struct args *args);
 int cmd_version(const struct args *args);
+int cmd_evaluate(const struct args *args);
 
 #endif

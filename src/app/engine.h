@@ -15,8 +15,14 @@
 
 struct engine;
 
-/* Prequential test: called before an event is learned, with the rank of its item (rank_of: by the mix and by single parts). */
-typedef void (*engine_scored)(void *ctx, const struct zl_event *ev, const double *ranks);
+/* Prequential test: called before an event is learned, with how its item would have been served. */
+struct rank_result;
+typedef void (*engine_scored)(void *ctx, const struct zl_event *ev,
+                              const struct rank_result *result);
+/* What is done with an event: learned (default); tested and remembered, with no learned row moving;
+ * remembered only. */
+enum engine_use { ENGINE_LEARN, ENGINE_TEST, ENGINE_SKIP };
+typedef enum engine_use (*engine_use_of)(void *ctx, const struct zl_event *ev);
 
 struct engine_options {
     bool
@@ -27,6 +33,8 @@ struct engine_options {
     const struct zl_positions *until; /* replay: stop here */
     const char *file, *items_file;    /* replay: read these instead of the config's source */
     engine_scored scored;             /* NULL: no scores */
+    engine_use_of use;                /* NULL: all are learned */
+    bool hold_items;                  /* described items are not served before their first event */
     void *ctx;
 };
 

@@ -117,7 +117,8 @@ static enum zl_status open_catalog_to_rank(struct engine *e, struct zl_error *er
 {
     const struct config *cfg = e->cfg;
     struct catalog_config c = {.max_items = (uint32_t)cfg->catalog.max_items,
-                               .serve_unknown = cfg->catalog.unknown == 0};
+                               .serve_unknown = cfg->catalog.unknown == 0,
+                               .hold = e->opt.hold_items};
     features_of(cfg, c.n_features);
     TRY(catalog_open(&c, &e->catalog, err));
     struct model_config m = model_of(cfg);

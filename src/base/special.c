@@ -111,7 +111,8 @@ VEC_CLONES void special_log_all(const float *x, float *out, int n)
             float f;
             int32_t i;
         } u = {.f = x[i]};
-        int32_t shifted = u.i - 0x3f3504f3; /* sqrt(1/2): the mantissa falls into [sqrt(1/2), sqrt(2)) */
+        int32_t shifted =
+            u.i - 0x3f3504f3; /* sqrt(1/2): the mantissa falls into [sqrt(1/2), sqrt(2)) */
         int32_t e = shifted >> 23;
         u.i -= e * (1 << 23);
         float s = (u.f - 1.0f) / (u.f + 1.0f), s2 = s * s;

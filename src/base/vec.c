@@ -51,7 +51,8 @@ VEC_CLONES void vec_score_panel4(const float *panel, const float *const z[4], in
     *(v16 *)(out + 48) = s3;
 }
 
-VEC_CLONES void vec_score_4panels(const float *panels, long stride, const float *z, int k, float *out)
+VEC_CLONES void vec_score_4panels(const float *panels, long stride, const float *z, int k,
+                                  float *out)
 {
     const float *p0 = panels, *p1 = p0 + stride, *p2 = p1 + stride, *p3 = p2 + stride;
     v16 s0 = LOAD(p0 + (long)k * 16), s1 = LOAD(p1 + (long)k * 16);

@@ -10,8 +10,8 @@
 #include "base/table.h"
 
 struct item_row {
-    bool known, described;
-    uint8_t status; /* enum zl_item_status */
+    bool known, described, observed; /* observed: an event spoke of it */
+    uint8_t status;                  /* enum zl_item_status */
     uint32_t course;
     int64_t duration_ms;
     unsigned char *text; /* description in row form, owned; NULL: none */
@@ -75,6 +75,8 @@ void catalog_close(struct catalog *c)
 static bool should_serve(const struct catalog *c, const struct item_row *row)
 {
     if (!row->known)
+        return false;
+    if (c->cfg.hold && !row->observed)
         return false;
     if (!row->described)
         return c->cfg.serve_unknown;
@@ -204,12 +206,12 @@ void catalog_observe(struct catalog *c, uint32_t item, const struct zl_event *ev
 {
     const struct item_row *old = row_of(c, item);
     bool tells_duration = ev->type == ZL_WATCH && ev->duration_ms > 0;
-    if (item < c->count && old->known &&
+    if (item < c->count && old->observed &&
         (old->described || old->duration_ms >= 0 || !tells_duration) &&
         (old->described || old->course != ZL_NO_INDEX || ev->course == ZL_NO_INDEX))
         return; /* nothing new: the usual case touches no row */
     struct item_row *row = row_to_change(c, item);
-    row->known = true;
+    row->known = row->observed = true;
     if (!row->described) {
         if (row->duration_ms < 0 && tells_duration)
             row->duration_ms = ev->duration_ms;
@@ -280,7 +282,7 @@ static uint32_t rows_count(const void *room)
 static void rows_write(const void *room, uint32_t key, struct rows_buffer *out)
 {
     const struct item_row *row = row_of(room, key);
-    rows_put_u8(out, (uint8_t)(row->known | row->described << 1));
+    rows_put_u8(out, (uint8_t)(row->known | row->described << 1 | row->observed << 2));
     rows_put_u8(out, row->status);
     rows_put_u32(out, row->course);
     rows_put_i64(out, row->duration_ms);
@@ -298,6 +300,7 @@ static enum zl_status rows_read(void *room, uint32_t key, struct rows_cursor *in
     uint8_t flags = rows_get_u8(in), status = rows_get_u8(in);
     row->known = flags & 1;
     row->described = flags >> 1 & 1;
+    row->observed = flags >> 2 & 1;
     row->status = status;
     row->course = rows_get_u32(in);
     row->duration_ms = rows_get_i64(in);

@@ -15,6 +15,7 @@
 struct catalog_config {
     uint32_t max_items;
     bool serve_unknown;
+    bool hold; /* a described item is not served before an event has spoken of it */
     int n_features[ZL_N_MODALITIES];
 };
 

@@ -15,7 +15,8 @@
 #define FIRST_CAPACITY 8U
 #define STALE_HALF_LIVES 8.0 /* a row this old is rescaled before it is added to */
 
-enum zl_status cooccur_init(struct cooccur *c, uint32_t max_items, double half_life, struct zl_error *err)
+enum zl_status cooccur_init(struct cooccur *c, uint32_t max_items, double half_life,
+                            struct zl_error *err)
 {
     c->max_items = max_items;
     c->half_life = half_life;
@@ -46,7 +47,8 @@ static struct cooccur_entry *probe(const struct cooccur_row *r, uint32_t item)
             return &r->slots[i];
 }
 
-static void rebuild(struct cooccur_row *r, uint32_t capacity, const struct cooccur_entry *entries, uint32_t n)
+static void rebuild(struct cooccur_row *r, uint32_t capacity, const struct cooccur_entry *entries,
+                    uint32_t n)
 {
     struct cooccur_entry *old = r->slots;
     r->slots = xrealloc(NULL, capacity, sizeof *r->slots);
@@ -124,7 +126,8 @@ void cooccur_add(struct cooccur *c, uint32_t from, uint32_t to, float weight, ui
     e->weight += weight * (float)special_exp2((double)(now - r->since) / c->half_life);
 }
 
-const struct cooccur_row *cooccur_row(const struct cooccur *c, uint32_t item, uint64_t now, float *scale)
+const struct cooccur_row *cooccur_row(const struct cooccur *c, uint32_t item, uint64_t now,
+                                      float *scale)
 {
     if (item >= c->count || row_of(c, item)->n == 0)
         return NULL;
@@ -158,11 +161,13 @@ static bool fits(const struct cooccur_row *r)
     return used == r->n && (r->capacity == 0 || used < r->capacity);
 }
 
-static enum zl_status rows_read(void *room, uint32_t key, struct rows_cursor *in, struct zl_error *err)
+static enum zl_status rows_read(void *room, uint32_t key, struct rows_cursor *in,
+                                struct zl_error *err)
 {
     struct cooccur *c = room;
     if (key >= c->max_items)
-        return zl_fail(err, ZL_EBADDATA, "co-occurrence row %u is beyond catalog.max_items %u", key, c->max_items);
+        return zl_fail(err, ZL_EBADDATA, "co-occurrence row %u is beyond catalog.max_items %u", key,
+                       c->max_items);
     if (key >= c->count)
         c->count = key + 1;
     struct cooccur_row *r = row_of(c, key);

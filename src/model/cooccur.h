@@ -23,7 +23,7 @@ struct cooccur_entry {
 struct cooccur_row {
     struct cooccur_entry *slots; /* open addressing, capacity a power of 2; owned */
     uint32_t n, capacity;
-    uint64_t since;              /* the positive that weights are as of */
+    uint64_t since; /* the positive that weights are as of */
 };
 
 struct cooccur {
@@ -33,13 +33,15 @@ struct cooccur {
     double half_life;
 };
 
-enum zl_status cooccur_init(struct cooccur *c, uint32_t max_items, double half_life, struct zl_error *err);
+enum zl_status cooccur_init(struct cooccur *c, uint32_t max_items, double half_life,
+                            struct zl_error *err);
 void cooccur_release(struct cooccur *c);
 
 /* C[from -> to] += weight at positive number `now`. */
 void cooccur_add(struct cooccur *c, uint32_t from, uint32_t to, float weight, uint64_t now);
 /* NULL: nothing is known. *scale brings the row's weights to `now`. */
-const struct cooccur_row *cooccur_row(const struct cooccur *c, uint32_t item, uint64_t now, float *scale);
+const struct cooccur_row *cooccur_row(const struct cooccur *c, uint32_t item, uint64_t now,
+                                      float *scale);
 struct rows_table cooccur_rows(struct cooccur *c);
 
 #endif

@@ -134,6 +134,7 @@ static void rows_write(const void *room, uint32_t key, struct rows_buffer *out)
         rows_put_f64(out, s->pop[h]);
     rows_put_u64(out, s->first);
     rows_put_u64(out, s->last);
+    rows_put_u32(out, s->positives);
     rows_put_f64(out, s->count);
     rows_put_f32(out, s->damp);
 }
@@ -165,6 +166,7 @@ static enum zl_status rows_read(void *room, uint32_t key, struct rows_cursor *in
         s->pop[h] = rows_get_f64(in);
     s->first = rows_get_u64(in);
     s->last = rows_get_u64(in);
+    s->positives = rows_get_u32(in);
     s->count = rows_get_f64(in);
     s->damp = rows_get_f32(in);
     mark_changed(t, key);

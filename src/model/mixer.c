@@ -31,7 +31,9 @@ static int bucket_of(uint32_t n)
 const double *model_mixer(const struct model *m, uint32_t user, int *bucket)
 {
     const struct user *u = user < m->users.count ? users_row(&m->users, user) : NULL;
-    *bucket = u && !u->opted_out ? bucket_of(u->n_history < m->cfg.history ? u->n_history : u->seen.n) : 0;
+    *bucket = u && !u->opted_out
+                  ? bucket_of(u->n_history < m->cfg.history ? u->n_history : u->seen.n)
+                  : 0;
     return m->mixer.w[*bucket];
 }
 
@@ -66,7 +68,8 @@ static void log_ages(const struct model *m, const uint32_t *items, int n, float 
     }
 }
 
-void model_features(const struct model *m, const uint32_t *items, int n, float cooccur_total, float *f, int stride)
+void model_features(const struct model *m, const uint32_t *items, int n, float cooccur_total,
+                    float *f, int stride)
 {
     float epsilon = 1.0f / (float)(m->items.count + 1), *c = f + MODEL_COOCCUR * stride;
     float scale = cooccur_total > 0 ? 1 / cooccur_total : 0;
@@ -78,7 +81,8 @@ void model_features(const struct model *m, const uint32_t *items, int n, float c
     log_ages(m, items, n, f + MODEL_AGE * stride, f + MODEL_IDLE * stride);
 }
 
-void model_learn_mixer(struct model *m, int bucket, const float *f, int stride, const float *scores, int n, int chosen)
+void model_learn_mixer(struct model *m, int bucket, const float *f, int stride, const float *scores,
+                       int n, int chosen)
 {
     double total = 0, mean[MODEL_PARTS] = {0};
     float most = -INFINITY;

@@ -102,7 +102,7 @@ static bool learn_item(struct model *m, struct user *u, uint32_t item, int64_t r
     bool known = users_take_history(u, item, &e);
     int64_t before = known && e.session == session ? e.reward_micro : 0;
     int64_t most = reward_micro > before ? reward_micro : before;
-    if (most > before) {
+    if (most > before && !m->frozen) {
         learn_step(m, u, item, (float)((double)(most - before) * 1e-6) * ev->weight, rng);
         if (before == 0) {
             window_push(m, item);
@@ -262,7 +262,8 @@ uint32_t model_cooccur(const struct model *m, uint32_t user, float *sums, uint32
         const struct cooccur_row *r = cooccur_row(&m->cooccur, h, m->window.n, &scale);
         if (!r)
             continue;
-        double count = special_exp2(items_stats(&m->items, h)->count - (double)m->window.n / m->cooccur.half_life);
+        double count = special_exp2(items_stats(&m->items, h)->count -
+                                    (double)m->window.n / m->cooccur.half_life);
         scale *= distance * (float)special_exp2(-0.7 * special_log2(count + 1));
         for (uint32_t i = 0; i < r->capacity; i++) {
             uint32_t j = r->slots[i].item;
@@ -279,6 +280,21 @@ uint32_t model_cooccur(const struct model *m, uint32_t user, float *sums, uint32
 float model_cooccur_damp(const struct model *m, uint32_t item)
 {
     return items_stats(&m->items, item)->damp;
+}
+
+uint32_t model_item_positives(const struct model *m, uint32_t item)
+{
+    return item < m->items.count ? items_stats(&m->items, item)->positives : 0;
+}
+
+uint32_t model_history_length(const struct model *m, uint32_t user)
+{
+    return user < m->users.count ? users_row(&m->users, user)->n_history : 0;
+}
+
+void model_set_learning(struct model *m, bool on)
+{
+    m->frozen = !on;
 }
 
 uint64_t model_positives(const struct model *m)

@@ -25,10 +25,18 @@
 #define MODEL_SEEN 4096    /* newest items a user is remembered to have met */
 #define MODEL_IMPRESSED 64 /* newest items shown and not watched */
 #define MODEL_HALF_LIVES 3
-#define MODEL_PARTS 7          /* core, co-occurrence, three popularities, age, idle time */
-#define MODEL_BUCKETS 8        /* history lengths 0, 1-2, 3-5, 6-10, 11-20, 21-50, 51-100, more */
-#define MODEL_POPULAR 64       /* most popular items kept a half-life */
-enum model_part { MODEL_CORE, MODEL_COOCCUR, MODEL_POP_SLOW, MODEL_POP_MIDDLE, MODEL_POP_FAST, MODEL_AGE, MODEL_IDLE };
+#define MODEL_PARTS 7    /* core, co-occurrence, three popularities, age, idle time */
+#define MODEL_BUCKETS 8  /* history lengths 0, 1-2, 3-5, 6-10, 11-20, 21-50, 51-100, more */
+#define MODEL_POPULAR 64 /* most popular items kept a half-life */
+enum model_part {
+    MODEL_CORE,
+    MODEL_COOCCUR,
+    MODEL_POP_SLOW,
+    MODEL_POP_MIDDLE,
+    MODEL_POP_FAST,
+    MODEL_AGE,
+    MODEL_IDLE
+};
 
 struct model_config {
     uint32_t max_users, max_items;
@@ -76,12 +84,19 @@ uint32_t model_cooccur(const struct model *m, uint32_t user, float *sums, uint32
 float model_cooccur_damp(const struct model *m, uint32_t item);
 /* Features of n items by column: f[part * stride + i]. Core and co-occurrence sums come in by column (core as it is, sums damped, their
  * total in cooccur_total); the other columns are filled in here. */
-void model_features(const struct model *m, const uint32_t *items, int n, float cooccur_total, float *f, int stride);
+void model_features(const struct model *m, const uint32_t *items, int n, float cooccur_total,
+                    float *f, int stride);
 /* Weights of the parts for this user's history length. */
 const double *model_mixer(const struct model *m, uint32_t user, int *bucket);
 /* One softmax step of those weights towards item `chosen` (its place among n) with features f and mixed scores. */
-void model_learn_mixer(struct model *m, int bucket, const float *f, int stride, const float *scores, int n, int chosen);
+void model_learn_mixer(struct model *m, int bucket, const float *f, int stride, const float *scores,
+                       int n, int chosen);
 uint64_t model_positives(const struct model *m);
+uint32_t model_item_positives(const struct model *m, uint32_t item);
+/* How many items the history of the user holds. */
+uint32_t model_history_length(const struct model *m, uint32_t user);
+/* false: events are counted and remembered, no learned row moves (holdout tests). Default true. */
+void model_set_learning(struct model *m, bool on);
 /* Seen: newest first not promised. Lent until the user's next event. */
 const uint32_t *model_seen(const struct model *m, uint32_t user, uint32_t *n);
 /* Shown without a watch: items and how often. Lent likewise. */

@@ -20,6 +20,7 @@ struct item_stats {
     int64_t reward_table_micro, last_ms, first_ms;
     double pop[MODEL_HALF_LIVES]; /* see popularity.c; -INFINITY: never chosen */
     uint64_t first, last;         /* numbers of its first and newest positive; 0: none */
+    uint32_t positives;           /* how many in all */
     double count;                 /* like pop, at the half-life of co-occurrence */
     float damp;                   /* (count + 1)^-0.3 as of its newest positive */
     uint32_t in_window; /* how often it stands in the window of positives; not written to rows */
@@ -174,6 +175,7 @@ struct model {
     struct mixer mixer;
     struct popular popular[MODEL_HALF_LIVES];
     uint64_t event_counts[ZL_N_EVENT_TYPES];
+    bool frozen;             /* model_set_learning(false) */
     struct rows_track track; /* global rows: 0 scalars, 1.. chunks of the window */
     /* scratch of one step */
     float *z, *gz;

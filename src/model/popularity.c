@@ -89,6 +89,7 @@ void popularity_add(struct model *m, uint32_t item)
 {
     struct item_stats *s = items_stats_to_change(&m->items, item);
     s->last = m->window.n;
+    s->positives++;
     if (!s->first)
         s->first = m->window.n;
     count_for_cooccur(m, s);

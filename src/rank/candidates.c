@@ -45,7 +45,8 @@ static void choose_best(struct rank *r, const struct topk *best)
 
 static void best_of_core(struct rank *r, const struct query *q)
 {
-    struct topk best = {.heap = r->heap, .n_max = BEST_OF_CORE + r->cfg.n, .before = rank_before, .ctx = r};
+    struct topk best = {
+        .heap = r->heap, .n_max = BEST_OF_CORE + r->cfg.n, .before = rank_before, .ctx = r};
     for (uint32_t first = 0; first < r->pack.n_items; first += PANEL) {
         float threshold = topk_threshold(&best);
         int any = 0;
@@ -176,7 +177,9 @@ void candidates_add_sample(struct rank *r, const struct query *q, struct rng *rn
     unchoose_all(r);
     describe(r, q, from, total_of(r, touched));
     candidates_clear_sums(r, touched);
-    float stands_for = c->n > from ? ((float)r->pack.n_items - (float)from) / (float)(c->n - from) : 1, log_weight;
+    float stands_for =
+              c->n > from ? ((float)r->pack.n_items - (float)from) / (float)(c->n - from) : 1,
+          log_weight;
     special_log_all(&stands_for, &log_weight, 1);
     for (int i = from; i < c->n; i++)
         c->scores[i] += log_weight > 0 ? log_weight : 0;

@@ -10,9 +10,9 @@
 #include "base/vec.h"
 #include "rank/rank_priv.h"
 
-#define LANES_OF 4            /* users a kernel call */
-#define ALWAYS_LEARN 5000U    /* the mixer learns from each of the first positives */
-#define LEARN_ITEMS 2500.0    /* then from a share of LEARN_ITEMS / items, at most 1 / 16 */
+#define LANES_OF 4         /* users a kernel call */
+#define ALWAYS_LEARN 5000U /* the mixer learns from each of the first positives */
+#define LEARN_ITEMS 2500.0 /* then from a share of LEARN_ITEMS / items, at most 1 / 16 */
 
 bool rank_before(const void *ctx, uint32_t a, uint32_t b)
 {
@@ -33,7 +33,8 @@ static enum zl_status reserve_tables(struct rank *r, struct zl_error *err)
 
 static void make_queries(struct rank *r)
 {
-    size_t n = (size_t)r->cfg.n, heap = n + BEST_OF_CORE > BEST_OF_COOCCUR ? n + BEST_OF_CORE : BEST_OF_COOCCUR;
+    size_t n = (size_t)r->cfg.n,
+           heap = n + BEST_OF_CORE > BEST_OF_COOCCUR ? n + BEST_OF_CORE : BEST_OF_COOCCUR;
     r->touched = (uint32_t *)(void *)r->touched_list.rows;
     r->heap = xcalloc(heap, sizeof *r->heap);
     for (int i = 0; i < RANK_BLOCK; i++) {
@@ -46,8 +47,8 @@ static void make_queries(struct rank *r)
     }
 }
 
-enum zl_status rank_open(const struct rank_config *cfg, struct model *m, const uint8_t *served, const struct ids *item_ids,
-                         struct rank **out, struct zl_error *err)
+enum zl_status rank_open(const struct rank_config *cfg, struct model *m, const uint8_t *served,
+                         const struct ids *item_ids, struct rank **out, struct zl_error *err)
 {
     *out = NULL;
     ASSERT(cfg->n >= 1 && cfg->n <= ZL_MAX_LIST);
@@ -122,8 +123,10 @@ bool rank_eligible(const struct rank *r, const struct query *q, uint32_t item)
 static void score_one(struct rank *r, const struct query *q)
 {
     long stride = (long)(r->pack.panels.stride_bytes / sizeof(float));
-    for (uint32_t first = 0; first < r->pack.n_items; first += 4 * PANEL) /* the table has room for three panels more */
-        vec_score_4panels(pack_panel(&r->pack, first / PANEL), stride, q->z, r->pack.k, q->core + first);
+    for (uint32_t first = 0; first < r->pack.n_items;
+         first += 4 * PANEL) /* the table has room for three panels more */
+        vec_score_4panels(pack_panel(&r->pack, first / PANEL), stride, q->z, r->pack.k,
+                          q->core + first);
 }
 
 /* Queries from..from+n-1, n <= LANES_OF. */
@@ -140,7 +143,8 @@ static void score_group(struct rank *r, int from, int n)
     for (uint32_t first = 0; first < r->pack.n_items; first += PANEL) {
         vec_score_panel4(pack_panel(&r->pack, first / PANEL), z, r->pack.k, scores);
         for (int i = 0; i < n; i++)
-            memcpy(r->queries[from + i].core + first, scores + (size_t)i * PANEL, PANEL * sizeof(float));
+            memcpy(r->queries[from + i].core + first, scores + (size_t)i * PANEL,
+                   PANEL * sizeof(float));
     }
 }
 
@@ -168,7 +172,8 @@ static void take_best(struct rank *r, struct query *q, struct zl_slate *slate)
         q->items[i] = best.heap[i].key;
         q->scores[i] = best.heap[i].score;
     }
-    *slate = (struct zl_slate){.user = q->user, .n = best.n, .items = q->items, .scores = q->scores};
+    *slate =
+        (struct zl_slate){.user = q->user, .n = best.n, .items = q->items, .scores = q->scores};
 }
 
 void rank_users(struct rank *r, const uint32_t *users, int n, struct zl_slate *slates)
@@ -196,7 +201,8 @@ static bool learns_from(const struct rank *r, const struct zl_event *ev, struct 
 void rank_learn_mix(struct rank *r, const struct zl_event *ev)
 {
     struct query *q = &r->queries[0];
-    struct rng rng = rng_at(0x313, (uint64_t)ev->from.partition, (uint64_t)ev->from.offset, (uint64_t)ev->from.index);
+    struct rng rng = rng_at(0x313, (uint64_t)ev->from.partition, (uint64_t)ev->from.offset,
+                            (uint64_t)ev->from.index);
     if (!learns_from(r, ev, &rng))
         return;
     begin_all(r, &ev->user, 1);
@@ -206,7 +212,8 @@ void rank_learn_mix(struct rank *r, const struct zl_event *ev)
         candidates_add_sample(r, q, &rng);
         int place = candidates_place(r, q, ev->item);
         model_mixer(r->model, ev->user, &bucket);
-        model_learn_mixer(r->model, bucket, r->candidates.f, MAX_CANDIDATES, r->candidates.scores, r->candidates.n, place);
+        model_learn_mixer(r->model, bucket, r->candidates.f, MAX_CANDIDATES, r->candidates.scores,
+                          r->candidates.n, place);
     }
     query_end(q);
 }
@@ -214,7 +221,8 @@ void rank_learn_mix(struct rank *r, const struct zl_event *ev)
 /* ---- prequential ---- */
 
 /* Rank among eligible items by dense scores. */
-static double rank_dense(const struct rank *r, const struct query *q, uint32_t item, const float *scores)
+static double rank_dense(const struct rank *r, const struct query *q, uint32_t item,
+                         const float *scores)
 {
     double above = 0, equal = 0;
     for (uint32_t i = 0; i < r->pack.n_items; i++) {
@@ -232,7 +240,6 @@ static double rank_dense(const struct rank *r, const struct query *q, uint32_t i
 static double rank_mixed(struct rank *r, const struct query *q, uint32_t item)
 {
     const struct candidates *c = &r->candidates;
-    candidates_of(r, q);
     int n = c->n, place = candidates_place(r, q, item);
     double above = 0, equal = 0;
     if (place == n)
@@ -259,17 +266,60 @@ static double rank_popular(struct rank *r, const struct query *q, uint32_t item)
     return rank_dense(r, q, item, scores);
 }
 
-void rank_of(struct rank *r, uint32_t user, uint32_t item, double ranks[RANK_N_PARTS])
+/* Score without the bias, from the packed table. */
+static float score_without_bias(const struct rank *r, const struct query *q, uint32_t item)
+{
+    return q->core[item] -
+           pack_panel(&r->pack, item / PANEL)[r->pack.k * PANEL + (int)(item % PANEL)];
+}
+
+static void rank_cold(const struct rank *r, const struct query *q, uint32_t item,
+                      struct rank_result *out)
+{
+    double above = 0, equal = 0, n = 0, mine = (double)score_without_bias(r, q, item);
+    if (model_item_positives(r->model, item) > RANK_COLD)
+        return;
+    for (uint32_t i = 0; i < r->pack.n_items; i++) {
+        if (i == item || model_item_positives(r->model, i) > RANK_COLD || !rank_eligible(r, q, i))
+            continue;
+        double s = (double)score_without_bias(r, q, i);
+        n++;
+        above += s > mine;
+        equal += s == mine;
+    }
+    if (n < 50)
+        return;
+    out->cold = true;
+    out->cold_auc = 1 - (above + equal / 2) / n;
+    out->cold_rank = 1 + above + equal / 2;
+}
+
+static void take_top(struct rank *r, struct rank_result *out)
+{
+    const struct candidates *c = &r->candidates;
+    struct topk best = {.heap = r->heap, .n_max = RANK_TOP, .before = rank_before, .ctx = r};
+    for (int i = 0; i < c->n; i++)
+        if (c->scores[i] >= topk_threshold(&best))
+            topk_offer(&best, c->scores[i], c->items[i]);
+    topk_sort(&best);
+    for (int i = 0; i < best.n; i++)
+        out->top[i] = best.heap[i].key;
+    out->n_top = best.n;
+}
+
+void rank_of(struct rank *r, uint32_t user, uint32_t item, struct rank_result *out)
 {
     struct query *q = &r->queries[0];
+    memset(out, 0, sizeof *out);
     begin_all(r, &user, 1);
-    bool countable = item < r->pack.n_items && rank_eligible(r, q, item);
-    memset(ranks, 0, RANK_N_PARTS * sizeof *ranks);
-    if (countable) {
-        ranks[RANK_MIX] = rank_mixed(r, q, item);
-        ranks[RANK_CORE] = rank_dense(r, q, item, q->core);
-        ranks[RANK_COOCCUR] = rank_cooccur(r, q, item);
-        ranks[RANK_POPULARITY] = rank_popular(r, q, item);
+    candidates_of(r, q);
+    take_top(r, out);
+    if (item < r->pack.n_items && rank_eligible(r, q, item)) {
+        out->ranks[RANK_MIX] = rank_mixed(r, q, item);
+        out->ranks[RANK_CORE] = rank_dense(r, q, item, q->core);
+        out->ranks[RANK_COOCCUR] = rank_cooccur(r, q, item);
+        out->ranks[RANK_POPULARITY] = rank_popular(r, q, item);
+        rank_cold(r, q, item, out);
     }
     query_end(q);
 }

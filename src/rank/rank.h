@@ -15,7 +15,7 @@
 #include "model/model.h"
 #include "zhiliu/slate.h"
 
-#define RANK_BLOCK 8   /* users scored together */
+#define RANK_BLOCK 8  /* users scored together */
 #define RANK_ALL 512U /* catalogues up to this size are candidates as a whole */
 
 struct rank_config {
@@ -39,9 +39,22 @@ void rank_users(struct rank *r, const uint32_t *users, int n, struct zl_slate *s
  * of events that is chosen by (partition, offset) and falls with the size of the catalogue, so that it costs a bounded time an event. */
 void rank_learn_mix(struct rank *r, const struct zl_event *ev);
 
+#define RANK_TOP 10
+#define RANK_COLD 5U /* an item with at most this many positives is cold */
 enum rank_part { RANK_MIX, RANK_CORE, RANK_COOCCUR, RANK_POPULARITY, RANK_N_PARTS };
-/* For prequential scores: rank (from 1, ties count half) of `item` among all served unseen items of the user, by the mix and by single
- * parts; 0 when the item is not known yet, not served or was seen. O(items). */
-void rank_of(struct rank *r, uint32_t user, uint32_t item, double ranks[RANK_N_PARTS]);
+
+/* How the model would have served an event, before it learns from it. */
+struct rank_result {
+    /* Of the item among all served unseen ones, from 1, ties half, by the mix and by single parts; 0: a miss for everyone (not
+     * known, not served, or seen). */
+    double ranks[RANK_N_PARTS];
+    uint32_t top[RANK_TOP]; /* the best by the mix */
+    int n_top;
+    /* The item is cold and at least 50 others are: its place among them, bias and popularity left out. */
+    bool cold;
+    double cold_auc, cold_rank;
+};
+/* O(items). */
+void rank_of(struct rank *r, uint32_t user, uint32_t item, struct rank_result *out);
 
 #endif

@@ -33,13 +33,13 @@ static inline const float *pack_panel(const struct pack *p, uint32_t panel)
 /* One user's ranking under way. */
 struct query {
     uint32_t user;
-    uint64_t *met;     /* a bit an item: seen by this user */
+    uint64_t *met; /* a bit an item: seen by this user */
     const uint32_t *seen;
     const struct model_impressed *shown;
     uint32_t n_seen, n_shown;
     float *z;
-    float *core;       /* score of every item, dense */
-    uint32_t *items;   /* of the slate */
+    float *core;     /* score of every item, dense */
+    uint32_t *items; /* of the slate */
     float *scores;
 };
 
@@ -57,11 +57,11 @@ struct rank {
     const uint8_t *served;
     const struct ids *item_ids;
     struct pack pack;
-    struct table met;      /* RANK_BLOCK bitmaps */
-    struct table chosen;   /* one bitmap: already a candidate */
-    struct table core;     /* RANK_BLOCK rows of dense scores */
-    struct table sums;     /* co-occurrence sums of one user, dense, zero between users */
-    uint32_t *touched;     /* items with a sum */
+    struct table met;    /* RANK_BLOCK bitmaps */
+    struct table chosen; /* one bitmap: already a candidate */
+    struct table core;   /* RANK_BLOCK rows of dense scores */
+    struct table sums;   /* co-occurrence sums of one user, dense, zero between users */
+    uint32_t *touched;   /* items with a sum */
     struct table touched_list;
     struct topk_entry *heap; /* scratch of the larger of list and part */
     struct candidates candidates;

@@ -26,7 +26,7 @@ static struct model *open_model(void)
                                .beta = 0.5,
                                .kappa = 1,
                                .half_lives = {1000, 100, 10},
-                              .cooccur_half_life = 500,
+                               .cooccur_half_life = 500,
                                .session_gap_ms = 1800000,
                                .r_max = 5,
                                .seed = 3};
@@ -234,7 +234,8 @@ static void the_most_popular_are_those_of_a_full_sort(void **state)
             for (int i = 0; i < n; i++) {
                 better = 0;
                 for (uint32_t j = 0; j < m->items.count; j++)
-                    better += items_stats(&m->items, j)->pop[h] > items_stats(&m->items, top[i])->pop[h];
+                    better +=
+                        items_stats(&m->items, j)->pop[h] > items_stats(&m->items, top[i])->pop[h];
                 assert_true(better < MODEL_POPULAR);
             }
         }

@@ -238,9 +238,9 @@ static void the_rank_of_an_item_is_its_place_among_all(void **state)
         struct zl_slate s;
         rank_users(w.r, &u, 1, &s);
         for (int i = 0; i < s.n; i++) {
-            double places[RANK_N_PARTS];
-            rank_of(w.r, u, s.items[i], places);
-            double place = places[RANK_MIX];
+            struct rank_result result;
+            rank_of(w.r, u, s.items[i], &result);
+            double place = result.ranks[RANK_MIX];
             assert_true(place >= 1 && place <= LIST + N_ITEMS / 2.0);
             bool tied = (i > 0 && s.scores[i - 1] == s.scores[i]) ||
                         (i + 1 < s.n && s.scores[i + 1] == s.scores[i]);
@@ -250,11 +250,11 @@ static void the_rank_of_an_item_is_its_place_among_all(void **state)
     }
     uint32_t user = 1, n;
     const uint32_t *met = model_seen(w.m, user, &n);
-    double places[RANK_N_PARTS];
-    rank_of(w.r, user, met[0], places);
-    assert_true(places[RANK_MIX] == 0);
-    rank_of(w.r, user, N_ITEMS + 5, places);
-    assert_true(places[RANK_MIX] == 0 && places[RANK_CORE] == 0);
+    struct rank_result result;
+    rank_of(w.r, user, met[0], &result);
+    assert_true(result.ranks[RANK_MIX] == 0);
+    rank_of(w.r, user, N_ITEMS + 5, &result);
+    assert_true(result.ranks[RANK_MIX] == 0 && result.ranks[RANK_CORE] == 0);
     close_world(&w);
 }
 
