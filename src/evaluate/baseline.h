@@ -24,7 +24,7 @@ struct baseline_config {
     int64_t every;            /* retraining, in positives; 1,000 */
     int64_t window;           /* positives kept for retraining; 0: all */
     double half_life;         /* 20,000 */
-    double learning_rate, l2; /* isgd 0.05, 0.1; bpr 0.1, 0.001; anchors: l2 is lambda */
+    double learning_rate, l2; /* isgd 0.1, 0.1; bpr 0.1, 0.001; anchors: l2 is lambda */
     uint64_t seed;
 };
 

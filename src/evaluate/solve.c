@@ -32,13 +32,14 @@ VEC_CLONES void evaluate_solve_add(float *a, float weight, const float *v, int k
     }
 }
 
+/* A = U^T U, U in place. */
 VEC_CLONES static void factor(float *a, int k)
 {
     for (int i = 0; i < k; i++) {
         float *u = a + (size_t)i * (size_t)k;
         float root = sqrtf(u[i] > PIVOT_LEAST ? u[i] : PIVOT_LEAST);
-        for (int j = i; j < k; j++)
-            u[j] /= root;
+        for (int f = i / BLOCK * BLOCK; f < k; f += BLOCK)
+            *(v16 *)(u + f) *= 1 / root;
         u[i] = root;
         for (int j = i + 1; j < k; j++) {
             int from = j / BLOCK * BLOCK;
@@ -47,21 +48,36 @@ VEC_CLONES static void factor(float *a, int k)
     }
 }
 
+/* U^T y = b: what y_i explains is taken from all that follow, one by one up to the next block, then in blocks. */
+static void solve_lower(const float *a, float *b, int k)
+{
+    for (int i = 0; i < k; i++) {
+        const float *u = a + (size_t)i * (size_t)k;
+        int blocks = (i / BLOCK + 1) * BLOCK;
+        b[i] /= u[i];
+        for (int j = i + 1; j < blocks; j++)
+            b[j] -= b[i] * u[j];
+        vec_add(b + blocks, -b[i], u + blocks, k - blocks);
+    }
+}
+
+/* U x = y, from the last row up. */
+static void solve_upper(const float *a, float *b, int k)
+{
+    for (int i = k - 1; i >= 0; i--) {
+        const float *u = a + (size_t)i * (size_t)k;
+        int blocks = (i / BLOCK + 1) * BLOCK;
+        float sum = blocks < k ? vec_dot(u + blocks, b + blocks, k - blocks) : 0;
+        for (int j = i + 1; j < blocks; j++)
+            sum += u[j] * b[j];
+        b[i] = (b[i] - sum) / u[i];
+    }
+}
+
 void evaluate_solve(float *a, float *b, int k)
 {
     ASSERT(k % BLOCK == 0);
     factor(a, k);
-    for (int i = 0; i < k; i++) { /* U^T y = b */
-        const float *u = a + (size_t)i * (size_t)k;
-        b[i] /= u[i];
-        for (int j = i + 1; j < k; j++)
-            b[j] -= b[i] * u[j];
-    }
-    for (int i = k - 1; i >= 0; i--) { /* U x = y */
-        const float *u = a + (size_t)i * (size_t)k;
-        float sum = 0;
-        for (int j = i + 1; j < k; j++)
-            sum += u[j] * b[j];
-        b[i] = (b[i] - sum) / u[i];
-    }
+    solve_lower(a, b, k);
+    solve_upper(a, b, k);
 }

@@ -188,9 +188,11 @@ void rank_users(struct rank *r, const uint32_t *users, int n, struct zl_slate *s
 
 /* ---- learning the mix ---- */
 
+/* Not from an item's first positive: where items enter the log with it, that would teach that the
+ * newest item is always chosen. */
 static bool learns_from(const struct rank *r, const struct zl_event *ev, struct rng *rng)
 {
-    if (ev->item == ZL_NO_INDEX || ev->reward_micro <= 0 || ev->item >= model_items(r->model))
+    if (ev->item == ZL_NO_INDEX || ev->reward_micro <= 0 || model_item_positives(r->model, ev->item) == 0)
         return false;
     if (model_positives(r->model) < ALWAYS_LEARN)
         return true;
