@@ -195,6 +195,13 @@ def check_yaml(block):
         print(done.stdout)
 
 
+def same_as_english(block):
+    """A translated page need not run everything again, but its commands must be those that were run."""
+    page = TOP / "docs" / "tutorial" / block.page.name
+    run = {line.strip() for b in blocks_of(page) if b.language == "sh" and not b.words for line in b.text.splitlines()}
+    return [f"{block}: {line}" for line in block.text.splitlines() if line.strip() not in run]
+
+
 def parses(block):
     try:
         if block.language == "json":
@@ -215,6 +222,8 @@ def check_others(every):
                 check_yaml(block)
             elif block.language in ("json", "python"):
                 rig.check(parses(block), f"{block}: the {block.language} parses")
+            elif block.words == "skip=run-on-the-English-page":
+                rig.none(same_as_english(block), f"{block}: the English page runs the same")
             elif block.language == "sh" and block.words and not re.fullmatch(r"skip=\S{4,}", block.words):
                 rig.check(False, f"{block}: a sh block is plain, or says skip=reason")
 
