@@ -19,8 +19,8 @@
 #include "source/producer.h"
 
 #define SLOT_NS 1000000LL
-#define FIXED_START_MS                                                                             \
-    1767225600000LL /* 2026-01-01: files are the same whenever they are written */
+/* 2026-01-01: files are the same whenever they are written */
+#define FIXED_START_MS 1767225600000LL
 
 static volatile sig_atomic_t stop_asked;
 
@@ -105,8 +105,8 @@ static enum zl_status put(struct output *o, const struct simulate_record *r)
 static void sleep_until(int64_t at_ns)
 {
     struct timespec t = {at_ns / 1000000000, at_ns % 1000000000};
-    clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t,
-                    NULL); /* a signal ends it early: the loop looks again */
+    /* a signal ends it early: the loop looks again */
+    clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL);
 }
 
 static uint64_t due_by(const struct pace *p, int64_t now_ns)
@@ -263,8 +263,8 @@ static enum zl_status open_files(const struct args *args, struct output *o)
     const char *items = args_text(args, "items-out");
     TRY(open_file(items, &o->items, &o->err));
     if (!o->want_events && !o->items)
-        return open_file(args_text(args, "out"), &o->items,
-                         &o->err); /* --only items: they are what comes out */
+        /* --only items: they are what comes out */
+        return open_file(args_text(args, "out"), &o->items, &o->err);
     return o->want_events ? open_file(args_text(args, "out"), &o->events, &o->err) : ZL_OK;
 }
 

@@ -20,8 +20,8 @@ struct engine;
 typedef void (*engine_scored)(void *ctx, const struct zl_event *ev, double rank);
 
 struct engine_options {
-    bool
-        serve; /* checkpoint, sink, monitor, dead letters as the config says; false: replay, nothing leaves */
+    /* checkpoint, sink, monitor, dead letters as the config says; false: replay, nothing leaves */
+    bool serve;
     const char *checkpoint_path; /* overrides the config's; NULL: as the config says; "": none */
     bool read_only;              /* inspect: load the state and nothing else; no source, no sink */
     const struct zl_positions *from;  /* replay: start here instead of at the earliest */

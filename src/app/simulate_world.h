@@ -101,8 +101,8 @@ struct simulate {
 #define SIM_PAST 64
 #define SIM_LINE 4096
 #define SIM_LARGE (1024 * 1024 + 200)
-#define SIM_PLAN_GAP_MS                                                                            \
-    9000.0 /* between two events of a visit, on average (test_simulate.c measures it) */
+/* between two events of a visit, on average (test_simulate.c measures it) */
+#define SIM_PLAN_GAP_MS 9000.0
 
 /* ---- simulate_world.c ---- */
 void sim_world_make(struct simulate *s);
@@ -124,8 +124,8 @@ int32_t sim_visit_wait_ms(const struct sim_visit *v); /* until the thing after t
 size_t sim_write_event(const struct simulate *s, const struct sim_visit *v,
                        const struct sim_plan *p, int64_t ts_ms, char *out);
 size_t sim_write_item(const struct simulate *s, uint32_t item, char *out);
-size_t sim_user_name(const struct simulate *s, uint32_t user,
-                     char *out); /* NUL-terminated; its length */
+/* NUL-terminated; its length */
+size_t sim_user_name(const struct simulate *s, uint32_t user, char *out);
 const char *sim_topic_name(uint32_t topic, char buffer[16]);
 
 /* ---- simulate_bad.c ---- */
