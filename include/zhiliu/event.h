@@ -88,8 +88,8 @@ struct zl_event {
 
     /* Filled in on the way. */
     uint64_t id_hash; /* decode: keyed 64-bit hash of event_id */
-    uint32_t user, item,
-        course;              /* engine: index in the ids tables; item, course may be ZL_NO_INDEX */
+    /* engine: index in the ids tables; item, course may be ZL_NO_INDEX */
+    uint32_t user, item, course;
     enum zl_reason reason;   /* guard: set when the event must become a dead letter */
     enum zl_outcome outcome; /* guard, then model */
     const char *detail;      /* static words that go with reason, or NULL */

@@ -15,8 +15,8 @@ struct zl_position {
     enum zl_topic topic;
     int32_t partition;
     int64_t next;
-    int64_t
-        log_ms; /* newest timestamp taken in: the partition's reference clock; 0 before the first */
+    /* newest timestamp taken in: the partition's reference clock; 0 before the first */
+    int64_t log_ms;
 };
 
 struct zl_positions {

@@ -16,8 +16,8 @@ struct zl_slate {
 /* Version of a list as readers and the store's guard see it: compared as text, newer is greater. */
 struct zl_version {
     uint32_t incarnation; /* of the event log; raised by an operator when the topic is made anew */
-    uint64_t
-        position; /* next offset of the user's partition when it was ranked (a file: line number) */
+    /* next offset of the user's partition when it was ranked (a file: line number) */
+    uint64_t position;
     uint64_t epoch; /* starts of this engine, from the checkpoint folder */
 };
 #define ZL_VERSION_LEN 40

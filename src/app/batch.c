@@ -248,8 +248,8 @@ static void move_positions(struct engine *e)
             at->log_ms = m->log_ms;
     }
     int n;
-    const struct zl_event *events =
-        decode_events(e->decode, &n); /* a file's clock is in its events */
+    /* a file's clock is in its events */
+    const struct zl_event *events = decode_events(e->decode, &n);
     for (int i = 0; i < n; i++) {
         struct zl_position *at =
             zl_positions_find(&e->positions, ZL_TOPIC_EVENTS, events[i].from.partition);

@@ -22,8 +22,8 @@
 #include "base/metrics.h"
 
 #define DEFAULT_SLICE_NS 5000000
-#define BASE_RETRY_INTERVALS                                                                       \
-    10 /* a base that failed takes as much disk again: not at every moment */
+/* a base that failed takes as much disk again: not at every moment */
+#define BASE_RETRY_INTERVALS 10
 
 enum zl_status checkpoint_open(const struct checkpoint_config *cfg, struct checkpoint **out,
                                struct zl_error *err)
@@ -277,8 +277,8 @@ static void give_up(struct checkpoint *c, struct checkpoint_file *f)
     if (c->carrier == f)
         checkpoint_freeze_put_back(c);
     forget_file(c, f);
-    checkpoint_writer_send(
-        &c->writer, (struct checkpoint_job){.type = JOB_ABANDON, .file = f}); /* and frees it */
+    /* and frees it */
+    checkpoint_writer_send(&c->writer, (struct checkpoint_job){.type = JOB_ABANDON, .file = f});
 }
 
 static void on_failed(struct checkpoint *c, struct checkpoint_file *f, int64_t now_ms)

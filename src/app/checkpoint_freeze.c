@@ -15,8 +15,8 @@
 #include "base/check.h"
 #include "base/clock.h"
 
-#define ROWS_BETWEEN_CLOCKS                                                                        \
-    16 /* reading the thread's CPU clock costs as much as writing a small row */
+/* reading the thread's CPU clock costs as much as writing a small row */
+#define ROWS_BETWEEN_CLOCKS 16
 
 static void flush(struct checkpoint *c, struct checkpoint_file *f, int table)
 {

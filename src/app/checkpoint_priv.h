@@ -17,12 +17,12 @@
 
 #include "app/checkpoint.h"
 
-#define CHECKPOINT_BLOCK_BYTES                                                                     \
-    ((size_t)256 * 1024) /* a block is handed over when it has reached this */
-#define CHECKPOINT_QUEUE_BYTES                                                                     \
-    ((size_t)16 * 1024 * 1024) /* slices stop when this waits for the disk */
-#define CHECKPOINT_BASE_LEAST                                                                      \
-    ((uint64_t)16 * 1024 * 1024)    /* segments of less than this never call for a new base */
+/* a block is handed over when it has reached this */
+#define CHECKPOINT_BLOCK_BYTES ((size_t)256 * 1024)
+/* slices stop when this waits for the disk */
+#define CHECKPOINT_QUEUE_BYTES ((size_t)16 * 1024 * 1024)
+/* segments of less than this never call for a new base */
+#define CHECKPOINT_BASE_LEAST ((uint64_t)16 * 1024 * 1024)
 #define CHECKPOINT_MAX_SEGMENTS 512 /* after so many a new base begins, however small they are */
 #define CHECKPOINT_NAME_MAX 80
 #define CHECKPOINT_PATH_MAX 4096
@@ -36,8 +36,8 @@ struct checkpoint_ops {
     int (*fsync)(int fd);
     int (*rename)(const char *from, const char *to);
     int (*unlink)(const char *path);
-    bool
-        no_thread; /* tests: jobs run only in checkpoint_writer_run_one() and checkpoint_finish() */
+    /* tests: jobs run only in checkpoint_writer_run_one() and checkpoint_finish() */
+    bool no_thread;
 };
 extern struct checkpoint_ops checkpoint_ops;
 
@@ -59,8 +59,8 @@ struct checkpoint_header {
     enum checkpoint_kind kind;
     uint64_t fingerprint;
     uint64_t moment;
-    uint64_t
-        previous; /* a segment fits on a state of moment s, previous <= s < moment; a base: 0 */
+    /* a segment fits on a state of moment s, previous <= s < moment; a base: 0 */
+    uint64_t previous;
     int64_t moment_ms;
 };
 
@@ -150,8 +150,8 @@ struct checkpoint_file {
     uint64_t dead_put; /* sealed when all up to this one are acknowledged */
     /* the loop's */
     uint32_t counts[CHECKPOINT_MAX_TABLES]; /* rows when frozen */
-    struct rows_buffer
-        open[CHECKPOINT_MAX_TABLES]; /* one block a table, so that a block holds one kind */
+    /* one block a table, so that a block holds one kind */
+    struct rows_buffer open[CHECKPOINT_MAX_TABLES];
     uint32_t n_open[CHECKPOINT_MAX_TABLES];
     int table; /* where the next slice goes on */
     uint32_t next;
@@ -212,8 +212,8 @@ void checkpoint_writer_send(struct checkpoint_writer *w, struct checkpoint_job j
 struct rows_buffer
 checkpoint_writer_buffer(struct checkpoint_writer *w); /* empty, perhaps with capacity */
 bool checkpoint_writer_full(const struct checkpoint_writer *w);
-bool checkpoint_writer_run_one(
-    struct checkpoint_writer *w); /* false: no job waits. Not beside a running thread */
+/* false: no job waits. Not beside a running thread */
+bool checkpoint_writer_run_one(struct checkpoint_writer *w);
 void checkpoint_writer_wait(struct checkpoint_writer *w); /* for progress, about 1 ms */
 
 /* ---- ids logs ---- */
@@ -265,8 +265,8 @@ struct checkpoint {
     struct checkpoint_ids ids;
     struct checkpoint_writer writer;
     struct checkpoint_file *segment, *base; /* being written, or NULL */
-    struct checkpoint_file
-        *carrier;      /* the one of both that seals the newest moment: it owns the taken keys */
+    /* the one of both that seals the newest moment: it owns the taken keys */
+    struct checkpoint_file *carrier;
     uint64_t moment;   /* newest begun, or seen in the folder */
     uint64_t previous; /* newest sealed moment: the next segment's ground */
     struct checkpoint_known *known;
@@ -284,9 +284,8 @@ struct checkpoint {
 void checkpoint_register_ids(struct checkpoint *c, struct checkpoint_ids_source from);
 
 /* checkpoint_freeze.c */
-void checkpoint_freeze_begin(
-    struct checkpoint
-        *c); /* takes dirty lists, marks rows for c->segment and c->base of this moment */
+/* takes dirty lists, marks rows for c->segment and c->base of this moment */
+void checkpoint_freeze_begin(struct checkpoint *c);
 void checkpoint_freeze_slice(struct checkpoint *c, int64_t cpu_ns);
 void checkpoint_freeze_put_back(struct checkpoint *c); /* the taken keys are dirty again */
 void checkpoint_freeze_unmark(struct checkpoint *c, const struct checkpoint_file *f);
@@ -309,8 +308,8 @@ MUST_CHECK enum zl_status checkpoint_ids_read(const struct checkpoint_reader *r,
                                               const struct checkpoint_length *length,
                                               void (*visit)(void *ctx, const struct guard_ids *ids),
                                               void *ctx, struct zl_error *err);
-void checkpoint_ids_found(struct checkpoint *c,
-                          const struct checkpoint_length *log); /* in the folder, before restore */
+/* in the folder, before restore */
+void checkpoint_ids_found(struct checkpoint *c, const struct checkpoint_length *log);
 void checkpoint_ids_release(struct checkpoint *c);
 
 /* checkpoint_folder.c */
@@ -323,8 +322,8 @@ void checkpoint_folder_log_name(char out[CHECKPOINT_NAME_MAX], int32_t partition
                                 int64_t generation_ms);
 void checkpoint_folder_path(char out[CHECKPOINT_PATH_MAX], const char *folder, const char *name,
                             const char *suffix);
-MUST_CHECK enum zl_status checkpoint_folder_open(struct checkpoint *c,
-                                                 struct zl_error *err); /* make, lock, epoch */
+/* make, lock, epoch */
+MUST_CHECK enum zl_status checkpoint_folder_open(struct checkpoint *c, struct zl_error *err);
 /* Calls visit for each name. */
 MUST_CHECK enum zl_status checkpoint_folder_list(const char *folder,
                                                  void (*visit)(void *ctx, const char *name),

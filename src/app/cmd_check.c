@@ -58,8 +58,8 @@ static const char *sink_place(const struct config *cfg)
 {
     if (cfg->sink.kind != SINK_REDIS)
         return cfg->sink.kind == SINK_STDOUT ? "stdout" : "none";
-    const char *at =
-        strrchr(cfg->sink.url, '@'); /* what is before it is the user and the password */
+    /* what is before it is the user and the password */
+    const char *at = strrchr(cfg->sink.url, '@');
     return at ? at + 1 : cfg->sink.url;
 }
 

@@ -51,8 +51,8 @@ static void use_brokers(struct box *b, const char *pipeline)
     if (!pipeline || strcmp(given, usual ? usual : "127.0.0.1:9092") != 0)
         b->source.brokers = given;
     for (int i = 0; i < b->cfg.source.n_kafka; i++)
-        b->properties[i] = (struct source_property){b->cfg.source.kafka[i].name,
-                                                    b->cfg.source.kafka[i].value};
+        b->properties[i] =
+            (struct source_property){b->cfg.source.kafka[i].name, b->cfg.source.kafka[i].value};
     b->source.kafka = true;
     b->source.properties = b->properties;
     b->source.n_properties = b->cfg.source.n_kafka;
@@ -119,7 +119,8 @@ static void keep(struct box *b, const struct dead_letter *from)
         l->value.len = 0;
         l->n_headers = 0;
     }
-    struct zl_span *spans[] = {&l->key, &l->reason, &l->detail, &l->topic, &l->original_key, &l->value};
+    struct zl_span *spans[] = {&l->key,   &l->reason,       &l->detail,
+                               &l->topic, &l->original_key, &l->value};
     size_t n_spans = sizeof spans / sizeof spans[0], bytes = 1;
     for (size_t i = 0; i < n_spans; i++)
         bytes += spans[i]->len;
@@ -335,8 +336,9 @@ static int show(struct box *b)
         dead_letters_print(stdout, l);
         return 0;
     }
-    fprintf(stderr, "dlq.reason: %.*s\ndlq.detail: %.*s\ndlq.topic: %.*s\ndlq.partition: %" PRId32
-                    "\ndlq.offset: %" PRId64 "\ndlq.index: %" PRId32 "\n%s",
+    fprintf(stderr,
+            "dlq.reason: %.*s\ndlq.detail: %.*s\ndlq.topic: %.*s\ndlq.partition: %" PRId32
+            "\ndlq.offset: %" PRId64 "\ndlq.index: %" PRId32 "\n%s",
             (int)l->reason.len, l->reason.ptr, (int)l->detail.len, l->detail.ptr, (int)l->topic.len,
             l->topic.ptr, l->partition, l->offset, l->index,
             l->truncated ? "dlq.truncated: true\n" : "");
@@ -389,7 +391,8 @@ static enum zl_status send_all(struct box *b, size_t *sent, size_t *cut, struct 
     }
     uint64_t left = producer_close(p, 30000);
     if (st == ZL_OK && left > 0)
-        st = zl_fail(err, ZL_EUNREACHABLE, "%" PRIu64 " of them were not acknowledged in 30 s", left);
+        st = zl_fail(err, ZL_EUNREACHABLE, "%" PRIu64 " of them were not acknowledged in 30 s",
+                     left);
     return st;
 }
 

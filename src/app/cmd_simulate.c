@@ -19,7 +19,8 @@
 #include "source/producer.h"
 
 #define SLOT_NS 1000000LL
-#define FIXED_START_MS 1767225600000LL /* 2026-01-01: files are the same whenever they are written */
+/* 2026-01-01: files are the same whenever they are written */
+#define FIXED_START_MS 1767225600000LL
 
 static volatile sig_atomic_t stop_asked;
 
@@ -30,19 +31,19 @@ static void ask_stop(int signo)
 }
 
 struct output {
-    FILE *events, *items, *ledger;  /* NULL: not wanted */
-    struct producer *producer;      /* NULL: files */
-    const char *topics[2];          /* events, items */
+    FILE *events, *items, *ledger; /* NULL: not wanted */
+    struct producer *producer;     /* NULL: files */
+    const char *topics[2];         /* events, items */
     bool live, want_events, want_items;
     uint64_t lines[2], n_bad, n_repeats; /* lines: a topic's messages so far */
-    uint64_t n_events;              /* of the events topic, offered or not */
+    uint64_t n_events;                   /* of the events topic, offered or not */
     struct zl_error err;
 };
 
 struct pace {
-    int64_t limit;                  /* messages of the events topic; 0: none */
-    int64_t end_ns;                 /* monotonic; 0: none */
-    double rate;                    /* a second; 0: flat out */
+    int64_t limit;  /* messages of the events topic; 0: none */
+    int64_t end_ns; /* monotonic; 0: none */
+    double rate;    /* a second; 0: flat out */
     int64_t begin_ns, next_word_ns;
     bool terminal;
 };
@@ -81,9 +82,9 @@ static void note(struct output *o, const struct simulate_record *r)
     o->n_bad += r->planted != ZL_REASON_NONE;
     o->n_repeats += r->repeated;
     if (o->ledger && (r->planted || r->repeated))
-        fprintf(o->ledger, "{\"n\":%llu,\"topic\":\"%s\",\"%s\":\"%s\"}\n", (unsigned long long)o->lines[items],
-                items ? "items" : "events", r->planted ? "reason" : "repeat",
-                r->planted ? zl_reason_name(r->planted) : "true");
+        fprintf(o->ledger, "{\"n\":%llu,\"topic\":\"%s\",\"%s\":\"%s\"}\n",
+                (unsigned long long)o->lines[items], items ? "items" : "events",
+                r->planted ? "reason" : "repeat", r->planted ? zl_reason_name(r->planted) : "true");
     o->lines[items]++;
 }
 
@@ -93,7 +94,8 @@ static enum zl_status put(struct output *o, const struct simulate_record *r)
     o->n_events += !items;
     if (items ? !o->want_items : !o->want_events)
         return ZL_OK;
-    enum zl_status st = o->producer ? produce(o, r) : write_line(o, items ? o->items : o->events, r->value);
+    enum zl_status st =
+        o->producer ? produce(o, r) : write_line(o, items ? o->items : o->events, r->value);
     if (st == ZL_OK)
         note(o, r);
     return st;
@@ -103,7 +105,8 @@ static enum zl_status put(struct output *o, const struct simulate_record *r)
 static void sleep_until(int64_t at_ns)
 {
     struct timespec t = {at_ns / 1000000000, at_ns % 1000000000};
-    clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL); /* a signal ends it early: the loop looks again */
+    /* a signal ends it early: the loop looks again */
+    clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL);
 }
 
 static uint64_t due_by(const struct pace *p, int64_t now_ns)
@@ -115,7 +118,8 @@ static uint64_t due_by(const struct pace *p, int64_t now_ns)
 
 static bool over(const struct pace *p, const struct output *o, int64_t now_ns)
 {
-    return stop_asked || (p->limit && o->n_events >= (uint64_t)p->limit) || (p->end_ns && now_ns >= p->end_ns);
+    return stop_asked || (p->limit && o->n_events >= (uint64_t)p->limit) ||
+           (p->end_ns && now_ns >= p->end_ns);
 }
 
 static void say_progress(struct pace *p, const struct output *o, int64_t now_ns)
@@ -123,12 +127,14 @@ static void say_progress(struct pace *p, const struct output *o, int64_t now_ns)
     if (now_ns < p->next_word_ns)
         return;
     p->next_word_ns = now_ns + (p->terminal ? 500000000LL : 5000000000LL);
-    double s = (double)(now_ns - p->begin_ns) / 1e9, rate = (double)o->n_events / fmax(s, 1e-9), left = -1;
+    double s = (double)(now_ns - p->begin_ns) / 1e9, rate = (double)o->n_events / fmax(s, 1e-9),
+           left = -1;
     if (p->limit)
         left = ((double)p->limit - (double)o->n_events) / fmax(rate, 1e-9);
     if (p->end_ns && (left < 0 || (double)(p->end_ns - now_ns) / 1e9 < left))
         left = (double)(p->end_ns - now_ns) / 1e9;
-    fprintf(stderr, "%ssimulate: %llu events, %.0f/s", p->terminal ? "\r" : "", (unsigned long long)o->n_events, rate);
+    fprintf(stderr, "%ssimulate: %llu events, %.0f/s", p->terminal ? "\r" : "",
+            (unsigned long long)o->n_events, rate);
     if (left >= 0)
         fprintf(stderr, ", %.0f s left", left);
     fputs(p->terminal ? "   " : "\n", stderr);
@@ -199,7 +205,8 @@ static int64_t begin_of_history(int64_t now_ms, double n, double per_s)
 
 static double events_per_s(const struct args *args)
 {
-    double events = (double)args_integer(args, "events"), span_s = (double)args_ms(args, "span") / 1000;
+    double events = (double)args_integer(args, "events"),
+           span_s = (double)args_ms(args, "span") / 1000;
     double rate = args_number(args, "rate");
     if (events > 0 && span_s > 0)
         return events / span_s;
@@ -256,19 +263,24 @@ static enum zl_status open_files(const struct args *args, struct output *o)
     const char *items = args_text(args, "items-out");
     TRY(open_file(items, &o->items, &o->err));
     if (!o->want_events && !o->items)
-        return open_file(args_text(args, "out"), &o->items, &o->err); /* --only items: they are what comes out */
+        /* --only items: they are what comes out */
+        return open_file(args_text(args, "out"), &o->items, &o->err);
     return o->want_events ? open_file(args_text(args, "out"), &o->events, &o->err) : ZL_OK;
 }
 
 static enum zl_status open_kafka(const struct args *args, struct output *o)
 {
-    if (!args_integer(args, "events") && !args_on(args, "live") && !args_ms(args, "duration") && o->want_events)
-        return zl_fail(&o->err, ZL_EUSAGE, "history needs an end: give --events or --duration, or --live for ts = now");
+    if (!args_integer(args, "events") && !args_on(args, "live") && !args_ms(args, "duration") &&
+        o->want_events)
+        return zl_fail(&o->err, ZL_EUSAGE,
+                       "history needs an end: give --events or --duration, or --live for ts = now");
     const char *brokers = args_text(args, "brokers"), *environment = getenv("KAFKA_BROKERS");
     o->topics[0] = args_text(args, "topic");
     o->topics[1] = args_text(args, "items-topic");
     struct producer_config c = {
-        .brokers = brokers ? brokers : environment ? environment : "127.0.0.1:9092",
+        .brokers = brokers       ? brokers
+                   : environment ? environment
+                                 : "127.0.0.1:9092",
         .linger_ms = (int)args_integer(args, "linger"),
         .max_message_bytes = 4 << 20, /* a planted one is over the engine's limit, not over ours */
     };
@@ -291,7 +303,8 @@ static enum zl_status close_output(struct output *o)
     enum zl_status st = ZL_OK;
     uint64_t lost = o->producer ? producer_close(o->producer, 30000) : 0;
     if (lost)
-        st = zl_fail(&o->err, ZL_EUNREACHABLE, "%llu messages were not acknowledged within 30 s", (unsigned long long)lost);
+        st = zl_fail(&o->err, ZL_EUNREACHABLE, "%llu messages were not acknowledged within 30 s",
+                     (unsigned long long)lost);
     FILE *files[] = {o->events, o->items, o->ledger};
     for (int i = 0; i < 3; i++)
         if (files[i] && (files[i] == stdout ? fflush(stdout) : fclose(files[i])) && st == ZL_OK)
@@ -310,9 +323,12 @@ static void listen_for_signals(void)
 static void say_end(const struct output *o, const struct pace *p)
 {
     double s = (double)(clock_monotonic_ns() - p->begin_ns) / 1e9;
-    fprintf(stderr, "%ssimulate: %llu events (%llu bad, %llu repeated) and %llu items in %.1f s, %.0f events/s\n",
+    fprintf(stderr,
+            "%ssimulate: %llu events (%llu bad, %llu repeated) and %llu items in %.1f s, %.0f "
+            "events/s\n",
             p->terminal ? "\r" : "", (unsigned long long)o->lines[0], (unsigned long long)o->n_bad,
-            (unsigned long long)o->n_repeats, (unsigned long long)o->lines[1], s, (double)o->lines[0] / fmax(s, 1e-9));
+            (unsigned long long)o->n_repeats, (unsigned long long)o->lines[1], s,
+            (double)o->lines[0] / fmax(s, 1e-9));
 }
 
 int cmd_simulate(const struct args *args)
@@ -320,8 +336,10 @@ int cmd_simulate(const struct args *args)
     struct output o = {0};
     struct simulate *s = NULL;
     struct simulate_config c = world_of(args);
-    struct pace p = {.limit = args_integer(args, "events"), .rate = args_number(args, "rate"),
-                     .end_ns = args_ms(args, "duration") * 1000000, .begin_ns = clock_monotonic_ns(),
+    struct pace p = {.limit = args_integer(args, "events"),
+                     .rate = args_number(args, "rate"),
+                     .end_ns = args_ms(args, "duration") * 1000000,
+                     .begin_ns = clock_monotonic_ns(),
                      .terminal = isatty(STDERR_FILENO)};
     listen_for_signals();
     enum zl_status st = simulate_open(&c, &s, &o.err);

@@ -445,8 +445,8 @@ enum zl_status config_parse(const char *name, const char *text, size_t len, cons
     l.origins = xcalloc((size_t)config_table_count(), sizeof l.origins[0]);
     config_report_init(&l.report, name, "", 0, NULL, 0);
     take_defaults(&l);
-    config_report_release(
-        &l.report); /* said again, with its place, when the default is really used */
+    /* said again, with its place, when the default is really used */
+    config_report_release(&l.report);
     bool too_large = len > CONFIG_MAX_BYTES;
     config_report_init(&l.report, name, text, too_large ? 0 : len, set, n_set);
     if (too_large)

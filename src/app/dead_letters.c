@@ -24,7 +24,8 @@
 #define ROOM "dead-letters"
 #define MS ((int64_t)1000000)
 #define SYNC_MS 200
-#define MAX_HEADER_BYTES ((size_t)64 << 10) /* of the headers a message came with; more are left out */
+/* of the headers a message came with; more are left out */
+#define MAX_HEADER_BYTES ((size_t)64 << 10)
 
 struct dead_letters {
     struct dead_letters_config cfg; /* brokers and properties are not kept */
@@ -154,8 +155,8 @@ static enum zl_status put_topic(struct dead_letters *d, struct dead_letter *l, s
         l->has_original_key = false; /* not a key of ours, and the room is needed */
     add_our_headers(l, numbers);
     fit(d, l);
-    return producer_put(d->producer, d->cfg.topic, -1, l->key, l->value, l->headers, l->n_headers, 0,
-                        err);
+    return producer_put(d->producer, d->cfg.topic, -1, l->key, l->value, l->headers, l->n_headers,
+                        0, err);
 }
 
 /* ---- to the file ---- */
@@ -236,7 +237,8 @@ void dead_letters_sync(struct dead_letters *d)
         return;
     if (fdatasync(d->fd) != 0) {
         LOG(ERROR, ROOM, "cannot sync %s: %s", d->cfg.file, strerror(errno));
-        if (errno != EINVAL && errno != ENOTSUP) /* a pipe or device cannot: written is all there is */
+        /* a pipe or device cannot: written is all there is */
+        if (errno != EINVAL && errno != ENOTSUP)
             return;
     }
     d->safe = d->put;
@@ -259,7 +261,8 @@ void dead_letters_close(struct dead_letters *d, int timeout_ms)
     uint64_t left = producer_close(d->producer, timeout_ms);
     if (left)
         LOG(WARN, ROOM,
-            "%" PRIu64 " dead letters are not acknowledged; their input is read again after the next start",
+            "%" PRIu64
+            " dead letters are not acknowledged; their input is read again after the next start",
             left);
     if (d->fd >= 0)
         close(d->fd);

@@ -18,10 +18,11 @@ struct dead_letters_config {
     const char *brokers; /* NULL: no Kafka */
     const struct source_property *properties;
     int n_properties;
-    const char *topic;                 /* of the dead letters */
-    const char *file;                  /* used instead of the topic; NULL or "": none. Without both: a log line only */
-    const char *topics[ZL_N_TOPICS];   /* names of what is read, for keys and headers */
-    int64_t max_bytes;                 /* of one letter in the topic; 0: 1,000,000 */
+    const char *topic; /* of the dead letters */
+    /* used instead of the topic; NULL or "": none. Without both: a log line only */
+    const char *file;
+    const char *topics[ZL_N_TOPICS]; /* names of what is read, for keys and headers */
+    int64_t max_bytes;               /* of one letter in the topic; 0: 1,000,000 */
 };
 
 struct dead_letters;
@@ -57,7 +58,8 @@ struct dead_letter {
     int64_t time_ms; /* when it was put */
     bool truncated, has_original_key;
     struct zl_span original_key, value;
-    struct source_header *headers; /* without dlq.*; room for DEAD_LETTERS_MAX_HEADERS where it is filled */
+    /* without dlq.*; room for DEAD_LETTERS_MAX_HEADERS where it is filled */
+    struct source_header *headers;
     int n_headers;
 };
 

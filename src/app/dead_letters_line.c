@@ -261,9 +261,8 @@ static void take_field(struct reader *r, struct zl_span name, struct dead_letter
         const char *name;
         struct zl_span *text;
     } texts[] = {
-        {"key", &l->key},     {"reason", &l->reason},
-        {"topic", &l->topic}, {"detail", &l->detail},
-        {"value", &l->value}, {"original_key", &l->original_key},
+        {"key", &l->key},       {"reason", &l->reason}, {"topic", &l->topic},
+        {"detail", &l->detail}, {"value", &l->value},   {"original_key", &l->original_key},
     };
     bool packed = name.len > 7 && memcmp(name.ptr + name.len - 7, "_base64", 7) == 0;
     struct zl_span plain = {name.ptr, packed ? name.len - 7 : name.len};

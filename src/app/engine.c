@@ -14,9 +14,9 @@
 
 #define NS_A_MS 1000000LL
 #define TURN_MS 50 /* longest wait of a turn */
-#define RANK_BUDGET_NS                                                                             \
-    (2 * NS_A_MS)          /* of a turn, so that new events are not kept waiting by a backlog */
-#define STOP_LISTS_MS 3000 /* shutdown: for the lists that are due */
+/* of a turn, so that new events are not kept waiting by a backlog */
+#define RANK_BUDGET_NS (2 * NS_A_MS)
+#define STOP_LISTS_MS 3000      /* shutdown: for the lists that are due */
 #define STOP_CHECKPOINT_MS 4000 /* shutdown: for the last checkpoint */
 
 /* ---- one turn ---- */

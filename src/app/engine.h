@@ -25,8 +25,8 @@ enum engine_use { ENGINE_LEARN, ENGINE_TEST, ENGINE_SKIP };
 typedef enum engine_use (*engine_use_of)(void *ctx, const struct zl_event *ev);
 
 struct engine_options {
-    bool
-        serve; /* checkpoint, sink, monitor, dead letters as the config says; false: replay, nothing leaves */
+    /* checkpoint, sink, monitor, dead letters as the config says; false: replay, nothing leaves */
+    bool serve;
     const char *checkpoint_path; /* overrides the config's; NULL: as the config says; "": none */
     bool read_only;              /* inspect: load the state and nothing else; no source, no sink */
     const struct zl_positions *from;  /* replay: start here instead of at the earliest */

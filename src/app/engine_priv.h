@@ -21,6 +21,7 @@ struct engine {
     struct engine_options opt;
 
     struct source *source;
+    struct source_property properties[CONFIG_MAX_PROPERTIES]; /* lent to the source */
     struct decode *decode;
     struct guard *guard;
     struct reward *reward;
@@ -44,8 +45,8 @@ struct engine {
     struct zl_reject *rejects; /* decode's and guard's, in order of appearance */
     int n_rejects, max_rejects, next_reject;
 
-    bool
-        each_event; /* a file: lists are ranked event by event, so that output does not depend on batches */
+    /* a file: lists are ranked event by event, so that output does not depend on batches */
+    bool each_event;
     uint64_t messages;
     int64_t tick_ns;
     uint64_t committed_moment;

@@ -44,12 +44,12 @@ struct publish {
     struct ticket *tickets;
     uint32_t n_tickets, free_ticket, n_on_the_way;
     uint64_t connections;
-    uint32_t refresh_cursor;
+    uint32_t round_at, round_active; /* the round over all lists: next user, active ones so far */
     struct zl_span names[ZL_MAX_LIST];
 };
 
 #define NO_TICKET UINT32_MAX
-#define REFRESH_A_TICK 20000U
+#define ROUND_A_TICK 100000U
 
 enum zl_status publish_open(const struct publish_config *cfg, struct model *m, struct rank *r,
                             struct catalog *c, struct sink *s, const struct ids *users,
@@ -398,21 +398,34 @@ void publish_exchange(struct publish *p, int64_t now_ns)
     }
 }
 
+/* A part of the round over all lists: old ones fall due, active users are counted. */
+static void go_round(struct publish *p)
+{
+    int64_t old_ms = clock_wall_ms() - p->cfg.ttl_ms / 2;
+    int64_t since = newest_log_ms(p) - p->cfg.active_ms;
+    for (uint32_t i = 0; i < ROUND_A_TICK && p->round_at < p->n_entries; i++) {
+        uint32_t user = p->round_at++;
+        const struct entry *e = entry_of(p, user);
+        if (model_user_last_ms(p->model, user) < since)
+            continue;
+        p->round_active++;
+        if (e->has_list && e->written_ms < old_ms)
+            stand(p, user, DUE_BACKLOG);
+    }
+    if (p->round_at < p->n_entries)
+        return;
+    metrics_set(METRIC_USERS_ACTIVE, 0, p->round_active);
+    p->round_at = p->round_active = 0;
+}
+
 void publish_tick(struct publish *p)
 {
-    int64_t old_ms = clock_wall_ms() - p->cfg.ttl_ms / 2,
-            since = newest_log_ms(p) - p->cfg.active_ms;
     for (uint32_t n = p->stale.n; n > 0; n--) {
         uint32_t user = fifo_pop(&p->stale);
         entry_of(p, user)->due &= (uint8_t)~DUE_STALE;
         stand(p, user, DUE_BACKLOG);
     }
-    for (uint32_t i = 0; i < REFRESH_A_TICK && i < p->n_entries; i++) {
-        uint32_t user = p->refresh_cursor = (p->refresh_cursor + 1) % p->n_entries;
-        const struct entry *e = entry_of(p, user);
-        if (e->has_list && e->written_ms < old_ms && model_user_last_ms(p->model, user) >= since)
-            stand(p, user, DUE_BACKLOG);
-    }
+    go_round(p);
     metrics_set(METRIC_USERS_DIRTY, 0, (double)(p->cut.n + p->fresh.n + p->backlog.n + p->stale.n));
     metrics_set(METRIC_SINK_INFLIGHT, 0, (double)p->n_on_the_way);
 }

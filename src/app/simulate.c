@@ -16,21 +16,27 @@
 
 static bool plain_name(const char *name)
 {
-    static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-";
+    static const char allowed[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-";
     size_t n = strlen(name);
-    return n >= 1 && n <= 48 && strspn(name, allowed) == n; /* ids like "s-NAME-7" must stay within 64 */
+    return n >= 1 && n <= 48 &&
+           strspn(name, allowed) == n; /* ids like "s-NAME-7" must stay within 64 */
 }
 
 static enum zl_status check_config(const struct simulate_config *c, struct zl_error *err)
 {
     if (c->users < 1 || c->items < 1 || c->topics < 1 || c->topics > 60000)
-        return zl_fail(err, ZL_EUSAGE, "a platform needs at least 1 user, 1 item and 1..60000 topics");
+        return zl_fail(err, ZL_EUSAGE,
+                       "a platform needs at least 1 user, 1 item and 1..60000 topics");
     if (c->users > 100000000 || c->items > 100000000 || c->courses > 10000000)
-        return zl_fail(err, ZL_EUSAGE, "at most 100,000,000 users and items and 10,000,000 courses");
+        return zl_fail(err, ZL_EUSAGE,
+                       "at most 100,000,000 users and items and 10,000,000 courses");
     if (!(c->events_per_s > 0) || !(c->events_per_s <= 1e9))
         return zl_fail(err, ZL_EUSAGE, "events a second must be above 0 and at most 1,000,000,000");
     if (c->named_user && !plain_name(c->named_user))
-        return zl_fail(err, ZL_EUSAGE, "a user's name is 1..48 letters, digits, '.', '_' or '-': %s", c->named_user);
+        return zl_fail(err, ZL_EUSAGE,
+                       "a user's name is 1..48 letters, digits, '.', '_' or '-': %s",
+                       c->named_user);
     if (c->bad > 0 && !(c->reasons & SIMULATE_REASONS_ALL))
         return zl_fail(err, ZL_EUSAGE, "bad events were asked for, but no reason");
     return ZL_OK;
@@ -92,7 +98,8 @@ static void begin_visits(struct simulate *s)
     while (s->n_visits < target) {
         uint32_t slot = s->free_visits[--s->n_free];
         sim_visit_begin(s, &s->visits[slot], pick_visitor(s));
-        heap_push(s, (struct sim_turn){s->visits_ms + rng_uniform(&s->rng) * SIM_PLAN_GAP_MS, slot});
+        heap_push(s,
+                  (struct sim_turn){s->visits_ms + rng_uniform(&s->rng) * SIM_PLAN_GAP_MS, slot});
     }
 }
 
@@ -137,7 +144,8 @@ static struct sim_visit *named_act(struct simulate *s, struct sim_plan *plan)
 /* ---- opening ---- */
 static void make_visits(struct simulate *s)
 {
-    s->max_visits = s->cfg.users > 1 ? s->cfg.users * 3ULL / 5 ? (uint32_t)(s->cfg.users * 3ULL / 5) : 1 : 1;
+    s->max_visits =
+        s->cfg.users > 1 ? s->cfg.users * 3ULL / 5 ? (uint32_t)(s->cfg.users * 3ULL / 5) : 1 : 1;
     s->visits = xcalloc((size_t)s->max_visits + 1, sizeof *s->visits);
     s->heap = xcalloc(s->max_visits, sizeof *s->heap);
     s->free_visits = xcalloc(s->max_visits, sizeof *s->free_visits);
@@ -159,7 +167,8 @@ static void make_past(struct simulate *s)
         s->past[i].line = xcalloc(1, SIM_LINE);
 }
 
-enum zl_status simulate_open(const struct simulate_config *cfg, struct simulate **out, struct zl_error *err)
+enum zl_status simulate_open(const struct simulate_config *cfg, struct simulate **out,
+                             struct zl_error *err)
 {
     *out = NULL;
     TRY(check_config(cfg, err));
@@ -208,8 +217,10 @@ static void give_item(struct simulate *s, struct simulate_record *out)
     const char *id = s->line + sizeof "{\"item_id\":\"" - 1;
     size_t id_len = (size_t)(strchr(id, '"') - id);
     memcpy(s->key, id, id_len);
-    int64_t ts_ms = s->items[item].published_ms < s->cfg.start_ms ? s->cfg.start_ms : s->items[item].published_ms;
-    *out = (struct simulate_record){ZL_TOPIC_ITEMS, {s->key, id_len}, {s->line, len}, ts_ms, ZL_REASON_NONE, false};
+    int64_t ts_ms = s->items[item].published_ms < s->cfg.start_ms ? s->cfg.start_ms
+                                                                  : s->items[item].published_ms;
+    *out = (struct simulate_record){ZL_TOPIC_ITEMS, {s->key, id_len}, {s->line, len},
+                                    ts_ms,          ZL_REASON_NONE,   false};
 }
 
 static void remember(struct simulate *s, const struct simulate_record *r)
@@ -227,7 +238,8 @@ static void give_repeat(struct simulate *s, struct simulate_record *out)
     struct rng r = rng_at(s->cfg.seed, 6, s->n_events, 0);
     uint64_t back = rng_below(&r, s->n_past);
     const struct sim_past *p = &s->past[(s->n_events - back) % SIM_PAST];
-    *out = (struct simulate_record){.topic = ZL_TOPIC_EVENTS, .ts_ms = s->last_ts_ms, .repeated = true};
+    *out = (struct simulate_record){
+        .topic = ZL_TOPIC_EVENTS, .ts_ms = s->last_ts_ms, .repeated = true};
     out->key = zl_span_of(p->user);
     out->value = (struct zl_span){p->line, p->len};
 }
@@ -251,15 +263,16 @@ static void draw_owed(struct simulate *s)
 static void give_event(struct simulate *s, int64_t now_ms, struct simulate_record *out)
 {
     struct sim_plan plan;
-    s->clock_ms = now_ms >= 0 ? (double)now_ms
-                              : s->clock_ms + 1000 / (s->cfg.events_per_s * simulate_daylight(s->clock_ms));
+    s->clock_ms = now_ms >= 0
+                      ? (double)now_ms
+                      : s->clock_ms + 1000 / (s->cfg.events_per_s * simulate_daylight(s->clock_ms));
     s->last_ts_ms = (int64_t)s->clock_ms;
     struct sim_visit *v = named_is_due(s) ? named_act(s, &plan) : next_act(s, &plan);
     s->n_events++;
     size_t len = sim_write_event(s, v, &plan, s->last_ts_ms, s->line);
     size_t key_len = sim_user_name(s, v->user, s->key);
-    *out = (struct simulate_record){ZL_TOPIC_EVENTS, {s->key, key_len}, {s->line, len}, s->last_ts_ms,
-                                    ZL_REASON_NONE, false};
+    *out = (struct simulate_record){ZL_TOPIC_EVENTS, {s->key, key_len}, {s->line, len},
+                                    s->last_ts_ms,   ZL_REASON_NONE,    false};
     if (s->past)
         remember(s, out);
     sim_heat(s);

@@ -20,13 +20,13 @@
 struct simulate_config {
     uint64_t seed;
     uint32_t users, items, topics, courses; /* items that stand at the start */
-    uint32_t max_items;                     /* with new ones; 0: four times the standing ones and a million */
+    uint32_t max_items; /* with new ones; 0: four times the standing ones and a million */
     int64_t start_ms;
-    double events_per_s;                    /* of simulated time, on a day's average */
-    double new_items;                       /* per event */
-    double bad, repeats;                    /* share of planted bad events, of repeated ones */
-    uint32_t reasons;                       /* bit r: reason r is planted */
-    const char *named_user;                 /* acts about once a second; NULL: nobody */
+    double events_per_s;    /* of simulated time, on a day's average */
+    double new_items;       /* per event */
+    double bad, repeats;    /* share of planted bad events, of repeated ones */
+    uint32_t reasons;       /* bit r: reason r is planted */
+    const char *named_user; /* acts about once a second; NULL: nobody */
 };
 
 /* All that a file of events (no keys, no clock of its own) can hold; with Kafka add the other two; bad_features needs items. */
@@ -39,8 +39,8 @@ struct simulate_config {
 struct simulate_record {
     enum zl_topic topic;
     struct zl_span key, value; /* value: one line of JSON without its newline */
-    int64_t ts_ms;             /* what CreateTime should be: the ts, also where a planted one lies about it */
-    enum zl_reason planted;    /* ZL_REASON_NONE: a good one */
+    int64_t ts_ms; /* what CreateTime should be: the ts, also where a planted one lies about it */
+    enum zl_reason planted; /* ZL_REASON_NONE: a good one */
     bool repeated;
 };
 

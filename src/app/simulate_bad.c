@@ -10,33 +10,42 @@
 /* What follows {"event_id":"ID" - user and ts are filled in. Two ways a reason, used in turn. */
 static const char *const spoiled[ZL_N_REASONS][2] = {
     [ZL_BAD_UTF8] = {",\"type\":\"like\",\"user_id\":\"%s\",\"item_id\":\"v\xff\",\"ts\":%lld}",
-                     ",\"type\":\"like\",\"user_id\":\"%s\",\"item_id\":\"v1\",\"ts\":%lld,\"surface\":\"\xe4\xb8\"}"},
+                     ",\"type\":\"like\",\"user_id\":\"%s\",\"item_id\":\"v1\",\"ts\":%lld,"
+                     "\"surface\":\"\xe4\xb8\"}"},
     [ZL_BAD_JSON] = {",\"type\":\"like\",\"user_id\":\"%s\",\"item_id\":\"v1\",\"ts\":%lld",
                      ",\"type\":\"like\",\"user_id\":\"%s\",\"item_id\":\"v1\",\"ts\":%lld,}"},
-    [ZL_DUPLICATE_KEY] = {",\"type\":\"like\",\"user_id\":\"%s\",\"item_id\":\"v1\",\"ts\":%lld,\"item_id\":\"v2\"}",
-                          ",\"type\":\"like\",\"user_id\":\"%s\",\"item_id\":\"v1\",\"ts\":%lld,\"x\":1,\"x\":1}"},
+    [ZL_DUPLICATE_KEY] =
+        {",\"type\":\"like\",\"user_id\":\"%s\",\"item_id\":\"v1\",\"ts\":%lld,\"item_id\":\"v2\"}",
+         ",\"type\":\"like\",\"user_id\":\"%s\",\"item_id\":\"v1\",\"ts\":%lld,\"x\":1,\"x\":1}"},
     [ZL_MISSING_FIELD] = {",\"type\":\"like\",\"user_id\":\"%s\",\"ts\":%lld}",
                           ",\"type\":\"watch\",\"user_id\":\"%s\",\"item_id\":\"v1\",\"ts\":%lld}"},
     [ZL_BAD_TYPE] = {",\"type\":\"like\",\"user_id\":\"%s\",\"item_id\":\"v1\",\"ts\":\"%lld\"}",
                      ",\"type\":\"like\",\"user_id\":\"%s\",\"item_id\":17,\"ts\":%lld}"},
-    [ZL_OUT_OF_RANGE] = {",\"type\":\"like\",\"user_id\":\"%s\",\"item_id\":\"\",\"ts\":%lld}",
-                         ",\"type\":\"watch\",\"user_id\":\"%s\",\"item_id\":\"v1\",\"ts\":%lld,\"watch_ms\":-5}"},
-    [ZL_NOT_FINITE] = {",\"type\":\"like\",\"user_id\":\"%s\",\"item_id\":\"v1\",\"ts\":%lld,\"propensity\":1e999}",
-                       ",\"type\":\"like\",\"user_id\":\"%s\",\"item_id\":\"v1\",\"ts\":%lld,\"propensity\":-1e400}"},
+    [ZL_OUT_OF_RANGE] =
+        {",\"type\":\"like\",\"user_id\":\"%s\",\"item_id\":\"\",\"ts\":%lld}",
+         ",\"type\":\"watch\",\"user_id\":\"%s\",\"item_id\":\"v1\",\"ts\":%lld,\"watch_ms\":-5}"},
+    [ZL_NOT_FINITE] = {",\"type\":\"like\",\"user_id\":\"%s\",\"item_id\":\"v1\",\"ts\":%lld,"
+                       "\"propensity\":1e999}",
+                       ",\"type\":\"like\",\"user_id\":\"%s\",\"item_id\":\"v1\",\"ts\":%lld,"
+                       "\"propensity\":-1e400}"},
     [ZL_UNKNOWN_TYPE] = {",\"type\":\"applaud\",\"user_id\":\"%s\",\"item_id\":\"v1\",\"ts\":%lld}",
                          ",\"type\":\"LIKE\",\"user_id\":\"%s\",\"item_id\":\"v1\",\"ts\":%lld}"},
-    [ZL_UNKNOWN_VERSION] = {",\"v\":2,\"type\":\"like\",\"user_id\":\"%s\",\"item_id\":\"v1\",\"ts\":%lld}",
-                            ",\"type\":\"like\",\"user_id\":\"%s\",\"item_id\":\"v1\",\"ts\":%lld,\"v\":99}"},
+    [ZL_UNKNOWN_VERSION] =
+        {",\"v\":2,\"type\":\"like\",\"user_id\":\"%s\",\"item_id\":\"v1\",\"ts\":%lld}",
+         ",\"type\":\"like\",\"user_id\":\"%s\",\"item_id\":\"v1\",\"ts\":%lld,\"v\":99}"},
 };
 static const char good[] = ",\"type\":\"like\",\"user_id\":\"%s\",\"item_id\":\"v1\",\"ts\":%lld}";
 
 #define TWO_DAYS_MS (2 * 86400000LL)
 
 #pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral" /* the forms above, each with one %s and one %lld */
-static size_t write_form(char *out, size_t size, const struct simulate *s, const char *form, const char *user, int64_t ts_ms)
+#pragma GCC diagnostic ignored                                                                     \
+    "-Wformat-nonliteral" /* the forms above, each with one %s and one %lld */
+static size_t write_form(char *out, size_t size, const struct simulate *s, const char *form,
+                         const char *user, int64_t ts_ms)
 {
-    int n = snprintf(out, size, "{\"event_id\":\"%08x-b%llu\"", s->tag, (unsigned long long)s->n_bad);
+    int n =
+        snprintf(out, size, "{\"event_id\":\"%08x-b%llu\"", s->tag, (unsigned long long)s->n_bad);
     n += snprintf(out + n, size - (size_t)n, form, user, (long long)ts_ms);
     ASSERT(n > 0 && (size_t)n < size);
     return (size_t)n;
@@ -59,7 +68,8 @@ static void bad_item(struct simulate *s, struct simulate_record *out)
 {
     int n = snprintf(s->key, sizeof s->key, "bad%llu", (unsigned long long)s->n_bad);
     out->key = (struct zl_span){s->key, (size_t)n};
-    n = snprintf(s->line, SIM_LINE, "{\"item_id\":\"%s\",\"features\":{\"video\":\"far too blue\"}}", s->key);
+    n = snprintf(s->line, SIM_LINE,
+                 "{\"item_id\":\"%s\",\"features\":{\"video\":\"far too blue\"}}", s->key);
     out->value = (struct zl_span){s->line, (size_t)n};
     out->topic = ZL_TOPIC_ITEMS;
 }
@@ -83,19 +93,22 @@ void sim_write_bad(struct simulate *s, int64_t ts_ms, struct simulate_record *ou
     char user[65];
     size_t user_len = sim_user_name(s, rng_below(&r, s->cfg.users), user);
     memcpy(s->key, user, user_len + 1);
-    *out = (struct simulate_record){.topic = ZL_TOPIC_EVENTS, .key = {s->key, user_len}, .ts_ms = ts_ms, .planted = reason};
+    *out = (struct simulate_record){
+        .topic = ZL_TOPIC_EVENTS, .key = {s->key, user_len}, .ts_ms = ts_ms, .planted = reason};
     out->value = (struct zl_span){s->line, 0};
     if (reason == ZL_TOO_LARGE)
         out->value = (struct zl_span){s->large, write_large(s, user, ts_ms)};
     else if (reason == ZL_NOT_OBJECT)
-        out->value.len = (size_t)snprintf(s->line, SIM_LINE, round % 2 ? "%llu" : "\"%llu\"", (unsigned long long)s->n_bad);
+        out->value.len = (size_t)snprintf(s->line, SIM_LINE, round % 2 ? "%llu" : "\"%llu\"",
+                                          (unsigned long long)s->n_bad);
     else if (reason == ZL_BAD_FEATURES)
         bad_item(s, out);
     else if (reason == ZL_FUTURE_TIME)
         out->value.len = write_form(s->line, SIM_LINE, s, good, user, ts_ms + TWO_DAYS_MS);
     else
-        out->value.len = write_form(s->line, SIM_LINE, s, reason == ZL_KEY_MISMATCH ? good : spoiled[reason][round % 2], user,
-                                    ts_ms);
+        out->value.len =
+            write_form(s->line, SIM_LINE, s,
+                       reason == ZL_KEY_MISMATCH ? good : spoiled[reason][round % 2], user, ts_ms);
     if (reason == ZL_TOO_LARGE)
         out->value.ptr = s->large;
     if (reason == ZL_KEY_MISMATCH)

@@ -5,9 +5,10 @@
 #include <string.h>
 
 static const char *const topic_names[] = {
-    "cooking", "python", "football", "history", "guitar", "physics", "travel", "fitness", "finance", "painting",
-    "gaming",  "english", "biology", "movies",  "pets",   "math",    "design", "law",     "gardening", "photography",
-    "chess",   "medicine", "music",  "space",   "cars",   "writing", "dance",  "japanese", "coffee",  "woodwork",
+    "cooking", "python",   "football",  "history",     "guitar",  "physics",  "travel", "fitness",
+    "finance", "painting", "gaming",    "english",     "biology", "movies",   "pets",   "math",
+    "design",  "law",      "gardening", "photography", "chess",   "medicine", "music",  "space",
+    "cars",    "writing",  "dance",     "japanese",    "coffee",  "woodwork",
 };
 static const char *const topic_chinese[] = {
     "做菜", "编程", "足球", "历史", "吉他", "物理", "旅行", "健身", "理财", "绘画",
@@ -18,7 +19,8 @@ static const char *const topic_chinese[] = {
 
 static const char *const style_names[STYLES] = {"calm", "funny", "deep", "fast"};
 static const char *const style_chinese[STYLES] = {"慢慢讲", "笑着学", "深入", "三分钟"};
-static const char *const surfaces[10] = {"feed", "feed", "feed", "feed", "feed", "feed", "search", "search", "follow", "item"};
+static const char *const surfaces[10] = {"feed", "feed",   "feed",   "feed",   "feed",
+                                         "feed", "search", "search", "follow", "item"};
 
 static char *put(char *at, const char *text, size_t len)
 {
@@ -64,7 +66,8 @@ const char *sim_topic_name(uint32_t topic, char buffer[16])
 
 size_t sim_user_name(const struct simulate *s, uint32_t user, char *out)
 {
-    char *at = user == s->cfg.users ? put_text(out, s->named) : put_integer(PUT(out, "u"), (int64_t)user + 1);
+    char *at = user == s->cfg.users ? put_text(out, s->named)
+                                    : put_integer(PUT(out, "u"), (int64_t)user + 1);
     *at = '\0';
     return (size_t)(at - out);
 }
@@ -85,7 +88,8 @@ static char *put_event_id(char *at, const struct simulate *s)
 }
 
 /* {"event_id":"1f3a-7","type":"watch","user_id":"u7","ts":...  : what every event has. */
-static char *put_head(char *at, const struct simulate *s, const char *type, uint32_t user, int64_t ts_ms)
+static char *put_head(char *at, const struct simulate *s, const char *type, uint32_t user,
+                      int64_t ts_ms)
 {
     at = PUT(put_event_id(PUT(at, "{\"event_id\":\""), s), "\",\"type\":\"");
     at = PUT(put_text(at, type), "\",\"user_id\":\"");
@@ -116,7 +120,8 @@ static char *put_about_course(char *at, const struct simulate *s, const struct s
     return at;
 }
 
-static char *put_where(char *at, const struct simulate *s, const struct sim_visit *v, const struct sim_plan *p)
+static char *put_where(char *at, const struct simulate *s, const struct sim_visit *v,
+                       const struct sim_plan *p)
 {
     at = put_user(PUT(at, ",\"session_id\":\"s-"), s, v->user);
     at = put_integer(PUT(at, "-"), v->session);
@@ -124,13 +129,15 @@ static char *put_where(char *at, const struct simulate *s, const struct sim_visi
     at = PUT(put_text(PUT(at, "\",\"surface\":\""), surfaces[v->surface]), "\"");
     if (p->position) {
         at = put_integer(PUT(at, ",\"position\":"), p->position);
-        at = PUT(put_hex(PUT(at, ",\"request_id\":\""), hash_mix(s->tag + (uint64_t)v->user) ^ v->session, 16), "\"");
+        at = PUT(put_hex(PUT(at, ",\"request_id\":\""),
+                         hash_mix(s->tag + (uint64_t)v->user) ^ v->session, 16),
+                 "\"");
     }
     return at;
 }
 
-size_t sim_write_event(const struct simulate *s, const struct sim_visit *v, const struct sim_plan *p, int64_t ts_ms,
-                       char *out)
+size_t sim_write_event(const struct simulate *s, const struct sim_visit *v,
+                       const struct sim_plan *p, int64_t ts_ms, char *out)
 {
     char *at = put_head(out, s, zl_event_type_name(p->type), v->user, ts_ms);
     if (p->item != NO_ITEM)
@@ -175,7 +182,8 @@ size_t sim_write_item(const struct simulate *s, uint32_t item, char *out)
     at = put_text(PUT(at, "\",\"category\":\""), sim_topic_name(it->topic, name));
     at = put_tags(PUT(at, "\""), it);
     at = put_integer(PUT(at, ",\"duration_ms\":"), it->duration_ms);
-    at = put_integer(PUT(at, ",\"fps\":30,\"width\":1080,\"height\":1920,\"published_at\":"), it->published_ms);
+    at = put_integer(PUT(at, ",\"fps\":30,\"width\":1080,\"height\":1920,\"published_at\":"),
+                     it->published_ms);
     at = PUT(at, ",\"status\":\"approved\"");
     if (it->course != NO_COURSE) {
         at = put_integer(PUT(at, ",\"course_id\":\"c"), (int64_t)it->course + 1);

@@ -13,13 +13,16 @@ static const struct {
     enum zl_event_type type;
     double chance;
 } reactions[] = {
-    {ZL_LIKE, 0.22}, {ZL_COIN, 0.05}, {ZL_FAVORITE, 0.08}, {ZL_COMMENT, 0.05}, {ZL_SHARE, 0.04}, {ZL_FOLLOW, 0.03},
+    {ZL_LIKE, 0.22},    {ZL_COIN, 0.05},  {ZL_FAVORITE, 0.08},
+    {ZL_COMMENT, 0.05}, {ZL_SHARE, 0.04}, {ZL_FOLLOW, 0.03},
 };
 
-static struct sim_plan *plan(struct sim_visit *v, enum zl_event_type type, uint32_t item, int32_t wait_ms)
+static struct sim_plan *plan(struct sim_visit *v, enum zl_event_type type, uint32_t item,
+                             int32_t wait_ms)
 {
     struct sim_plan *p = &v->plans[v->n_plans++];
-    *p = (struct sim_plan){.type = type, .item = item, .course = NO_COURSE, .watch_ms = -1, .wait_ms = wait_ms};
+    *p = (struct sim_plan){
+        .type = type, .item = item, .course = NO_COURSE, .watch_ms = -1, .wait_ms = wait_ms};
     return p;
 }
 
@@ -98,7 +101,8 @@ static void plan_refund(struct simulate *s, struct sim_visit *v)
 void sim_visit_begin(struct simulate *s, struct sim_visit *v, uint32_t user)
 {
     struct sim_user *u = &s->users[user];
-    *v = (struct sim_visit){.user = user, .session = u->visits++, .surface = rng_below(&s->rng, 10)};
+    *v =
+        (struct sim_visit){.user = user, .session = u->visits++, .surface = rng_below(&s->rng, 10)};
     u->busy = true;
     sim_drift(s, u);
     if (u->refund_course != NO_COURSE)

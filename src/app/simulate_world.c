@@ -205,7 +205,7 @@ double sim_interest(const struct sim_user *u, const struct sim_item *it)
         if (u->topics[i] == it->second)
             agree += 0.4f * taste_weight[i];
     }
-    double x = 0.02 + 1.0 * (double)(agree > 0.6f ? 0.6f : agree) + (u->style == it->style ? 0.2 : 0) +
-               0.3 * ((double)it->quality - 0.5);
+    double x = 0.02 + 1.0 * (double)(agree > 0.6f ? 0.6f : agree) +
+               (u->style == it->style ? 0.2 : 0) + 0.3 * ((double)it->quality - 0.5);
     return x < 0.01 ? 0.01 : x > 0.99 ? 0.99 : x;
 }

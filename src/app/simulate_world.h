@@ -15,31 +15,31 @@
 #define NO_ITEM UINT32_MAX
 
 struct sim_user {
-    uint16_t topics[TASTES];  /* weights .55 .30 .15 */
+    uint16_t topics[TASTES]; /* weights .55 .30 .15 */
     uint8_t style;
-    uint8_t coldness;         /* 0..255: how rarely this one reacts */
-    bool busy;                /* is on a visit */
+    uint8_t coldness; /* 0..255: how rarely this one reacts */
+    bool busy;        /* is on a visit */
     uint32_t visits;
-    uint32_t refund_course;   /* bought, to be given back at a later visit; NO_COURSE: none */
+    uint32_t refund_course; /* bought, to be given back at a later visit; NO_COURSE: none */
     uint32_t refund_item;
 };
 
 struct sim_item {
     uint16_t topic, second;
     uint8_t style;
-    float quality;            /* 0..1 */
-    float draw;               /* Pareto: how popular it would be if new */
+    float quality; /* 0..1 */
+    float draw;    /* Pareto: how popular it would be if new */
     int32_t duration_ms;
     uint32_t uploader;
-    uint32_t course;          /* or NO_COURSE */
+    uint32_t course; /* or NO_COURSE */
     int64_t published_ms;
 };
 
 /* One thing a person will do next. */
 struct sim_plan {
     enum zl_event_type type;
-    uint32_t item, course;    /* or NO_ITEM, NO_COURSE */
-    int32_t watch_ms, wait_ms;/* wait: since what was done before */
+    uint32_t item, course;     /* or NO_ITEM, NO_COURSE */
+    int32_t watch_ms, wait_ms; /* wait: since what was done before */
     int32_t position;
 };
 
@@ -54,11 +54,11 @@ struct sim_visit {
 /* Items of one topic with their running sum of heat. */
 struct sim_shelf {
     uint32_t *items;
-    double *heat;             /* cumulative, of the first n_heated */
+    double *heat; /* cumulative, of the first n_heated */
     uint32_t n, n_heated, capacity;
 };
 
-struct sim_turn {             /* of the heap: whose event comes at what time of the visits' own clock */
+struct sim_turn { /* of the heap: whose event comes at what time of the visits' own clock */
     double at_ms;
     uint32_t visit;
 };
@@ -67,15 +67,15 @@ struct simulate {
     struct simulate_config cfg;
     char named[65];
     struct rng rng;
-    uint32_t tag;             /* of event ids: differs by seed and start */
+    uint32_t tag; /* of event ids: differs by seed and start */
 
-    struct sim_user *users;   /* the named user is one more, the last */
+    struct sim_user *users; /* the named user is one more, the last */
     struct sim_item *items;
     uint32_t n_items, max_items, n_given;
-    struct sim_shelf *shelves;/* one a topic; the last holds all */
-    uint64_t heat_due;        /* event number of the next rebuild of heat */
+    struct sim_shelf *shelves; /* one a topic; the last holds all */
+    uint64_t heat_due;         /* event number of the next rebuild of heat */
 
-    double clock_ms;          /* of the next event */
+    double clock_ms; /* of the next event */
     int64_t last_ts_ms;
     uint64_t n_events, n_bad, n_new;
     double named_due_ms;
@@ -84,11 +84,16 @@ struct simulate {
     struct sim_visit *visits; /* slots; the last is the named user's */
     struct sim_turn *heap;
     uint32_t n_visits, max_visits, *free_visits, n_free;
-    double visits_ms;         /* the visits' own clock */
+    double visits_ms; /* the visits' own clock */
 
-    char *line, *large;       /* where values are written */
+    char *line, *large; /* where values are written */
     char key[72];
-    struct sim_past { char user[65]; char *line; size_t len; int64_t ts_ms; } *past;
+    struct sim_past {
+        char user[65];
+        char *line;
+        size_t len;
+        int64_t ts_ms;
+    } * past;
     uint32_t n_past;
     enum { SIM_NOTHING, SIM_BAD, SIM_REPEAT } owed; /* comes after the event just given */
 };
@@ -96,14 +101,15 @@ struct simulate {
 #define SIM_PAST 64
 #define SIM_LINE 4096
 #define SIM_LARGE (1024 * 1024 + 200)
-#define SIM_PLAN_GAP_MS 9000.0 /* between two events of a visit, on average (test_simulate.c measures it) */
+/* between two events of a visit, on average (test_simulate.c measures it) */
+#define SIM_PLAN_GAP_MS 9000.0
 
 /* ---- simulate_world.c ---- */
 void sim_world_make(struct simulate *s);
 void sim_world_release(struct simulate *s);
 uint32_t sim_item_add(struct simulate *s, int64_t published_ms); /* NO_ITEM: there is no room */
-void sim_heat(struct simulate *s);                /* running sums as of the clock */
-uint32_t sim_show(struct simulate *s, const struct sim_user *u);  /* an item for this person */
+void sim_heat(struct simulate *s);                               /* running sums as of the clock */
+uint32_t sim_show(struct simulate *s, const struct sim_user *u); /* an item for this person */
 void sim_drift(struct simulate *s, struct sim_user *u);
 double sim_interest(const struct sim_user *u, const struct sim_item *it);
 int64_t sim_course_price(const struct simulate *s, uint32_t course);
@@ -115,10 +121,11 @@ bool sim_visit_next(struct simulate *s, struct sim_visit *v, struct sim_plan *ou
 int32_t sim_visit_wait_ms(const struct sim_visit *v); /* until the thing after that */
 
 /* ---- simulate_json.c ---- */
-size_t sim_write_event(const struct simulate *s, const struct sim_visit *v, const struct sim_plan *p, int64_t ts_ms,
-                       char *out);
+size_t sim_write_event(const struct simulate *s, const struct sim_visit *v,
+                       const struct sim_plan *p, int64_t ts_ms, char *out);
 size_t sim_write_item(const struct simulate *s, uint32_t item, char *out);
-size_t sim_user_name(const struct simulate *s, uint32_t user, char *out); /* NUL-terminated; its length */
+/* NUL-terminated; its length */
+size_t sim_user_name(const struct simulate *s, uint32_t user, char *out);
 const char *sim_topic_name(uint32_t topic, char buffer[16]);
 
 /* ---- simulate_bad.c ---- */

@@ -201,9 +201,8 @@ static enum zl_status load_state(struct engine *e, struct zl_error *err)
 
 static enum zl_status open_source(struct engine *e, struct zl_error *err)
 {
-    struct source_property properties[CONFIG_MAX_PROPERTIES];
     struct source_config s;
-    wiring_source(e->cfg, properties, &s);
+    wiring_source(e->cfg, e->properties, &s);
     if (e->opt.file) {
         s.kafka = false;
         s.file = e->opt.file;
@@ -213,6 +212,7 @@ static enum zl_status open_source(struct engine *e, struct zl_error *err)
         e->positions = *e->opt.from;
     s.positions = &e->positions;
     s.until = e->opt.until;
+    s.alone = !e->opt.serve; /* a replay leaves the engine at work its group */
     e->each_event = !s.kafka && e->opt.serve && e->cfg->sink.kind != SINK_NONE;
     return source_open(&s, &e->source, err);
 }

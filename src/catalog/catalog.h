@@ -21,8 +21,8 @@ struct catalog_config {
 
 /* What is known of one item. Spans and features are lent until the item's next change. */
 struct catalog_item {
-    bool known,
-        described; /* known: an event or the items topic spoke of it; described: the items topic did */
+    /* known: an event or the items topic spoke of it; described: the items topic did */
+    bool known, described;
     enum zl_item_status status;
     uint32_t course;                             /* index in the courses' ids, or ZL_NO_INDEX */
     int64_t duration_ms, published_at_ms, price; /* -1: unknown */

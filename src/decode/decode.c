@@ -242,7 +242,7 @@ static bool take_pieces(struct decode *d, const struct job *job, enum cut_shape 
     decode_cut_begin(&c, job->text, shape);
     while (decode_cut_next(&c, &piece))
         n++;
-    if (!c.whole) /* r has the parser's words */
+    if (shape == CUT_ARRAY && !c.whole) /* r has the parser's words; lines are always whole */
         return false;
     if (n > DECODE_MAX_ELEMENTS)
         return decode_refuse(r, ZL_TOO_LARGE, "%lld elements in one message, at most %d are taken",

@@ -16,8 +16,8 @@
 
 #define DECODE_MAX_ELEMENTS 10000
 #define DECODE_MAX_BYTES (INT64_C(1) << 30)
-#define DECODE_MAX_CLOCK_MS                                                                        \
-    INT64_C(32503680000000) /* the year 3000: no later ts moves a file's clock */
+/* the year 3000: no later ts moves a file's clock */
+#define DECODE_MAX_CLOCK_MS INT64_C(32503680000000)
 
 struct decode_config {
     int64_t max_bytes; /* of one message */

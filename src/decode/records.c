@@ -128,13 +128,16 @@ static bool open_object(struct records *rs, const struct fields *f, const struct
 static bool word_of(const struct json_value *v, const char *name, struct zl_span *word,
                     struct refusal *r)
 {
-    if (!v)
-        return decode_refuse(r, ZL_MISSING_FIELD, "%s is missing", name);
-    if (v->kind != JSON_STRING)
-        return decode_refuse(r, ZL_BAD_TYPE, "%s is %s, not a string", name,
-                             decode_fields_kind_name(v->kind));
-    *word = v->text;
-    return true;
+    if (v && v->kind == JSON_STRING) {
+        *word = v->text;
+        return true;
+    }
+    if (v)
+        decode_refuse(r, ZL_BAD_TYPE, "%s is %s, not a string", name,
+                      decode_fields_kind_name(v->kind));
+    else
+        decode_refuse(r, ZL_MISSING_FIELD, "%s is missing", name);
+    return false;
 }
 
 static bool needs_item(enum zl_event_type type)

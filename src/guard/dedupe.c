@@ -24,8 +24,8 @@
 struct generation {
     struct guard_idset *ids; /* owned; NULL: there is no such generation */
     int64_t start_ms;
-    uint64_t n_ids,
-        sum; /* as they are to be: equal to what is held, but for the time between rows and ids of a load */
+    /* as they are to be: equal to what is held, but for the time between rows and ids of a load */
+    uint64_t n_ids, sum;
     uint64_t held_sum; /* of the hashes held */
     uint64_t *fresh;   /* owned: hashes not yet taken by the checkpoint */
     size_t n_fresh, capacity;

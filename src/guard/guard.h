@@ -39,8 +39,8 @@ int64_t guard_duplicates_bytes(const struct guard *g);
  * last take are handed over (lent until the next guard_batch), oldest first. */
 struct guard_ids {
     int32_t partition;
-    int64_t
-        generation_ms; /* clock at which this id's generation began: older logs are deleted by it */
+    /* clock at which this id's generation began: older logs are deleted by it */
+    int64_t generation_ms;
     const uint64_t *hashes;
     uint32_t n;
 };

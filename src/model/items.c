@@ -45,8 +45,8 @@ static void mark_changed(struct items *t, uint32_t item)
 static void init_row(struct items *t, uint32_t item)
 {
     struct rng rng = rng_at(t->seed, 0xA11, item, 0);
-    float scale =
-        (float)(INITIAL_SCALE * 1.7320508 / sqrt((double)t->k)); /* uniform of that deviation */
+    /* uniform of that deviation */
+    float scale = (float)(INITIAL_SCALE * 1.7320508 / sqrt((double)t->k));
     float *x = items_x(t, item);
     for (int f = 0; f < 2 * t->k; f++)
         x[f] = scale * (float)(2 * rng_uniform(&rng) - 1);

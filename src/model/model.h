@@ -114,8 +114,8 @@ struct model_history_entry {
 };
 struct model_user_info {
     uint32_t counts[ZL_N_EVENT_TYPES];
-    int64_t
-        reward_table_micro; /* sum of the table rewards, all types but watch, before the once-a-session rule */
+    /* sum of the table rewards, all types but watch, before the once-a-session rule */
+    int64_t reward_table_micro;
     int64_t last_ms, first_ms;
     uint32_t n_history, n_seen;
     struct model_history_entry history[MODEL_MAX_HISTORY]; /* newest first */
@@ -128,8 +128,8 @@ struct model_item_info {
 };
 void model_user_info(const struct model *m, uint32_t user, struct model_user_info *out);
 void model_item_info(const struct model *m, uint32_t item, struct model_item_info *out);
-int64_t model_user_last_ms(const struct model *m,
-                           uint32_t user); /* event time of the newest event, 0: none */
+/* event time of the newest event, 0: none */
+int64_t model_user_last_ms(const struct model *m, uint32_t user);
 int32_t model_user_partition(const struct model *m, uint32_t user); /* of the user's newest event */
 /* Global counts of admitted events by type (what inspect checkpoint prints). */
 const uint64_t *model_event_counts(const struct model *m);

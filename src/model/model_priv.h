@@ -99,8 +99,8 @@ struct user {
     uint16_t n_history, n_impressed;
     bool opted_out;
     struct seen seen;
-    struct model_impressed
-        *impressed; /* MODEL_IMPRESSED entries, made when the first comes; oldest first */
+    /* MODEL_IMPRESSED entries, made when the first comes; oldest first */
+    struct model_impressed *impressed;
     struct user_course *courses;          /* USER_COURSES, made when the first comes */
     struct model_history_entry history[]; /* cfg.history entries, newest first */
 };

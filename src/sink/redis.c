@@ -88,14 +88,14 @@ struct sink_redis {
     size_t value_capacity;
 
     int64_t now_ns; /* of the newest poll */
-    int64_t
-        silent_since_ns; /* something is on the way and nothing came since; 0: nothing is on the way */
-    int64_t heard_ns;    /* newest reply */
-    int64_t due_ns;      /* AWAY: next dial; READY: room again */
-    int64_t error_ns;    /* newest error of a list; 0: the store takes lists */
-    int64_t wait_ms;     /* newest wait; 0: all is well */
-    int noscripts;       /* reloads without a list written since */
-    bool more;           /* the newest poll ended for want of room in the caller's answers */
+    /* something is on the way and nothing came since; 0: nothing is on the way */
+    int64_t silent_since_ns;
+    int64_t heard_ns; /* newest reply */
+    int64_t due_ns;   /* AWAY: next dial; READY: room again */
+    int64_t error_ns; /* newest error of a list; 0: the store takes lists */
+    int64_t wait_ms;  /* newest wait; 0: all is well */
+    int noscripts;    /* reloads without a list written since */
+    bool more;        /* the newest poll ended for want of room in the caller's answers */
 };
 
 static struct sink_redis *own(struct sink *s)
@@ -258,9 +258,8 @@ static void greet(struct sink_redis *r)
     snprintf(db, sizeof db, "%d", r->url.db);
     if (r->url.db)
         put_command(r, ASK_SELECT, 2, (struct zl_span[]){ZL_SPAN("SELECT"), zl_span_of(db)});
-    put_command(
-        r, ASK_PING, 1,
-        (struct zl_span[]){ZL_SPAN("PING")}); /* takes what a server says before it closes */
+    /* takes what a server says before it closes */
+    put_command(r, ASK_PING, 1, (struct zl_span[]){ZL_SPAN("PING")});
     put_command(
         r, ASK_NAME, 3,
         (struct zl_span[]){ZL_SPAN("CLIENT"), ZL_SPAN("SETNAME"), zl_span_of(r->base.cfg.name)});

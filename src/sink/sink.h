@@ -18,8 +18,8 @@ enum sink_kind { SINK_REDIS, SINK_STDOUT, SINK_NONE };
 
 struct sink_config {
     enum sink_kind kind;
-    const char *
-        url; /* redis://[user[:password]@]host[:port][/db], unix:///path/to.sock[?db=n], unix://user:pw@/path */
+    /* redis://[user[:password]@]host[:port][/db], unix:///path/to.sock[?db=n], unix://user:pw@/path */
+    const char *url;
     const char *username, *password; /* override the URL's; NULL: none */
     const char *prefix;              /* "zl:" */
     int64_t ttl_ms;                  /* 7 days; 10 % jitter by user hash, downwards */

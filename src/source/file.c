@@ -35,9 +35,9 @@ struct reader {
     const char *name;
     enum zl_topic topic;
     int fd;
-    bool patient; /* a pipe or terminal: ask before reading */
-    bool raw_end; /* the file gave its last byte */
-    bool end;     /* and all of it is unpacked */
+    bool patient;    /* a pipe or terminal: ask before reading */
+    bool raw_end;    /* the file gave its last byte */
+    bool end;        /* and all of it is unpacked */
     bool frame_open; /* inside a compressed frame: an end here is a truncation */
     enum packing packing;
     unsigned char raw[RAW_BYTES];
@@ -47,8 +47,8 @@ struct reader {
 
     char *bytes;
     size_t start, scanned, len, capacity;
-    int64_t line;      /* number of the line that begins at start */
-    int64_t skip_to;   /* lines below were taken in before */
+    int64_t line;    /* number of the line that begins at start */
+    int64_t skip_to; /* lines below were taken in before */
 };
 
 struct file_source {
@@ -187,13 +187,10 @@ static enum zl_status unpack(struct reader *r, char *to, size_t room, size_t *go
                              struct zl_error *err)
 {
     switch (r->packing) {
-    case PACKING_GZIP:
-        return unpack_gzip(r, to, room, got, err);
-    case PACKING_ZSTD:
-        return unpack_zstd(r, to, room, got, err);
+    case PACKING_GZIP: return unpack_gzip(r, to, room, got, err);
+    case PACKING_ZSTD: return unpack_zstd(r, to, room, got, err);
     case PACKING_NONE:
-    case PACKING_UNKNOWN:
-        break;
+    case PACKING_UNKNOWN: break;
     }
     return unpack_none(r, to, room, got);
 }
@@ -291,9 +288,8 @@ static bool range_done(const struct file_source *f)
 {
     const struct reader *r = &f->readers[f->current];
     struct zl_position *stop =
-        f->base.cfg.until
-            ? zl_positions_find((struct zl_positions *)f->base.cfg.until, r->topic, 0)
-            : NULL;
+        f->base.cfg.until ? zl_positions_find((struct zl_positions *)f->base.cfg.until, r->topic, 0)
+                          : NULL;
     return stop && r->line >= stop->next;
 }
 
@@ -320,10 +316,11 @@ static enum zl_status shorter_than_position(const struct reader *r, struct zl_er
 {
     if (!r->end || r->line >= r->skip_to)
         return ZL_END;
-    return zl_fail(err, ZL_EBADDATA,
-                   "%s has %lld lines, but the checkpoint already took in %lld: is it another file? "
-                   "Give the same file, or start with an empty checkpoint",
-                   r->name, (long long)r->line, (long long)r->skip_to);
+    return zl_fail(
+        err, ZL_EBADDATA,
+        "%s has %lld lines, but the checkpoint already took in %lld: is it another file? "
+        "Give the same file, or start with an empty checkpoint",
+        r->name, (long long)r->line, (long long)r->skip_to);
 }
 
 static enum zl_status file_poll(struct source *s, struct source_batch *out, struct zl_error *err)

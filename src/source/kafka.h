@@ -1,4 +1,4 @@
-/* source/kafka.h - Kafka as a log, by librdkafka. The only file beside producer.c that knows the library.
+/* source/kafka.h - Kafka as a log, by librdkafka. kafka*.c and producer.c know the library, nobody else does.
  * Threads  the engine's loop; a scout thread of our own asks the broker what would make the loop wait. */
 #ifndef SOURCE_KAFKA_H
 #define SOURCE_KAFKA_H

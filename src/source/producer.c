@@ -23,7 +23,8 @@
 #define ROOM "source"
 #define MS ((int64_t)1000000)
 #define AGAIN_MS 500 /* rest before a refused message is tried again */
-#define BATCH_BYTES 16384 /* where messages may be cut: what is larger travels alone, and is alone to blame */
+/* where messages may be cut: what is larger travels alone, and is alone to blame */
+#define BATCH_BYTES 16384
 #define MAX_BLAMED 8
 
 /* A message of ours, in one piece: the struct, header spans, then all bytes. */
@@ -83,8 +84,7 @@ static struct letter *letter_new(const char *topic, int32_t partition, int64_t t
                                  const struct source_header *headers, int n)
 {
     size_t spans = (size_t)n * sizeof *headers;
-    struct letter *l =
-        xcalloc(1, sizeof *l + spans + letter_bytes(topic, key, value, headers, n));
+    struct letter *l = xcalloc(1, sizeof *l + spans + letter_bytes(topic, key, value, headers, n));
     l->headers = (struct source_header *)(l + 1);
     char *at = (char *)(l + 1) + spans;
     l->partition = partition;
@@ -305,8 +305,7 @@ static void client_close(struct producer *p)
     p->rk = NULL;
 }
 
-static rd_kafka_headers_t *headers_of(const struct source_header *headers, int n,
-                                      const char *mark)
+static rd_kafka_headers_t *headers_of(const struct source_header *headers, int n, const char *mark)
 {
     if (n == 0 && !mark)
         return NULL;
@@ -321,16 +320,16 @@ static rd_kafka_headers_t *headers_of(const struct source_header *headers, int n
 
 /* flags 0: the bytes are the letter's, which outlives the client; F_COPY: they are borrowed. */
 static rd_kafka_resp_err_t hand_over(struct producer *p, const struct letter *l, uint64_t number,
-                                int flags)
+                                     int flags)
 {
     rd_kafka_headers_t *headers =
         headers_of(l->headers, l->n_headers, l->cut ? p->cfg.cut_mark : NULL);
-    rd_kafka_resp_err_t code = rd_kafka_producev(
-        p->rk, RD_KAFKA_V_TOPIC(l->topic), RD_KAFKA_V_PARTITION(l->partition),
-        RD_KAFKA_V_MSGFLAGS(flags), RD_KAFKA_V_KEY(l->key.ptr, l->key.len),
-        RD_KAFKA_V_VALUE((void *)(uintptr_t)l->value.ptr, l->value.len),
-        RD_KAFKA_V_TIMESTAMP(l->timestamp_ms), RD_KAFKA_V_HEADERS(headers),
-        RD_KAFKA_V_OPAQUE((void *)(uintptr_t)number), RD_KAFKA_V_END);
+    rd_kafka_resp_err_t code =
+        rd_kafka_producev(p->rk, RD_KAFKA_V_TOPIC(l->topic), RD_KAFKA_V_PARTITION(l->partition),
+                          RD_KAFKA_V_MSGFLAGS(flags), RD_KAFKA_V_KEY(l->key.ptr, l->key.len),
+                          RD_KAFKA_V_VALUE((void *)(uintptr_t)l->value.ptr, l->value.len),
+                          RD_KAFKA_V_TIMESTAMP(l->timestamp_ms), RD_KAFKA_V_HEADERS(headers),
+                          RD_KAFKA_V_OPAQUE((void *)(uintptr_t)number), RD_KAFKA_V_END);
     if (code && headers)
         rd_kafka_headers_destroy(headers);
     return code;
@@ -370,7 +369,8 @@ static void renew(struct producer *p)
     }
     p->fatal = false;
     if (client_open(p, &err) != ZL_OK) {
-        LOG(ERROR, ROOM, "%s", err.text); /* the same settings worked before: try again at the next poll */
+        /* the same settings worked before: try again at the next poll */
+        LOG(ERROR, ROOM, "%s", err.text);
         p->fatal = true;
         return;
     }
@@ -458,10 +458,10 @@ static enum zl_status not_taken(rd_kafka_resp_err_t code, const char *topic, siz
         LOG(WARN, ROOM, "topic %s is not there; messages to it wait", topic);
         return ZL_EAGAIN;
     case RD_KAFKA_RESP_ERR__QUEUE_FULL:
-    case RD_KAFKA_RESP_ERR__FATAL:
-        return ZL_EAGAIN;
+    case RD_KAFKA_RESP_ERR__FATAL: return ZL_EAGAIN;
     default:
-        return zl_fail(err, code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE ? ZL_EFULL : ZL_EUNREACHABLE,
+        return zl_fail(err,
+                       code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE ? ZL_EFULL : ZL_EUNREACHABLE,
                        "a message of %zu bytes to %s: %s", len, topic, rd_kafka_err2str(code));
     }
 }
@@ -477,8 +477,11 @@ enum zl_status producer_put(struct producer *p, const char *topic, int32_t parti
         return ZL_EAGAIN;
     if (p->put - p->acked == p->mask)
         ring_grow(p);
-    struct letter borrowed = {.topic = (char *)(uintptr_t)topic, .partition = partition,
-                              .timestamp_ms = timestamp_ms, .key = key, .value = value,
+    struct letter borrowed = {.topic = (char *)(uintptr_t)topic,
+                              .partition = partition,
+                              .timestamp_ms = timestamp_ms,
+                              .key = key,
+                              .value = value,
                               .headers = (struct source_header *)(uintptr_t)headers,
                               .n_headers = n_headers};
     struct letter *own = p->cfg.keep_copies ? letter_new(topic, partition, timestamp_ms, key, value,

@@ -15,24 +15,28 @@ struct producer_config {
     const char *brokers;
     const struct source_property *properties;
     int n_properties;
-    int linger_ms;            /* 0..1000 */
-    int64_t budget_bytes;     /* default 64 MiB when 0 */
-    int64_t max_message_bytes;/* default 1,000,000 when 0 */
-    bool keep_copies;         /* true: resent from our own copy (dead letters); false: from what librdkafka gives back (simulate) */
-    const char *cut_mark;     /* a value that the broker finds too large is halved and sent again with this header = "true"; NULL: the
-                               * message is given up, counted by producer_refused() and taken as acknowledged */
+    int linger_ms;             /* 0..1000 */
+    int64_t budget_bytes;      /* default 64 MiB when 0 */
+    int64_t max_message_bytes; /* default 1,000,000 when 0 */
+    /* true: resent from our own copy (dead letters); false: from what librdkafka gives back (simulate) */
+    bool keep_copies;
+    /* A value that the broker finds too large is halved and sent again with this header = "true"; NULL: the message is given up,
+     * counted by producer_refused() and taken as acknowledged. */
+    const char *cut_mark;
 };
 
 struct producer;
 
-MUST_CHECK enum zl_status producer_open(const struct producer_config *cfg, struct producer **out, struct zl_error *err);
+MUST_CHECK enum zl_status producer_open(const struct producer_config *cfg, struct producer **out,
+                                        struct zl_error *err);
 /* Waits up to timeout_ms for what is unacknowledged; returns how many messages were not. */
 uint64_t producer_close(struct producer *p, int timeout_ms);
 
 /* key, value, headers are copied. partition -1: by key (consistent_random as librdkafka does; same key, same partition).
  * timestamp_ms 0: now. value.ptr NULL: a tombstone. ZL_EAGAIN: queue or budget full, call producer_poll and try again. */
-MUST_CHECK enum zl_status producer_put(struct producer *p, const char *topic, int32_t partition, struct zl_span key,
-                                       struct zl_span value, const struct source_header *headers, int n_headers,
+MUST_CHECK enum zl_status producer_put(struct producer *p, const char *topic, int32_t partition,
+                                       struct zl_span key, struct zl_span value,
+                                       const struct source_header *headers, int n_headers,
                                        int64_t timestamp_ms, struct zl_error *err);
 /* Serves delivery reports, waits at most timeout_ms. */
 void producer_poll(struct producer *p, int timeout_ms);

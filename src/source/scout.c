@@ -10,8 +10,8 @@
 #include "base/check.h"
 #include "base/clock.h"
 
-#define REST_MS 10000  /* between questions when all is well */
-#define RETRY_MS 250   /* after an answer that was not complete, or is awaited */
+#define REST_MS 10000 /* between questions when all is well */
+#define RETRY_MS 250  /* after an answer that was not complete, or is awaited */
 
 struct scout {
     pthread_t thread;

@@ -12,14 +12,15 @@
 #define SCOUT_MAX_PARTITIONS 1024
 
 struct scout_answer {
-    int n_partitions[ZL_N_TOPICS];            /* -1: not known; 0: there is no such topic */
-    int64_t items_high[SCOUT_MAX_PARTITIONS]; /* asked once, when the topic was first seen */
-    int n_items_high;                         /* 0: not asked yet */
-    int n_members;                            /* of the group; -1: not known */
-    char stranger[160];                       /* a member that is not we, in words */
-    bool complete;                            /* everything was answered */
-    bool soon;                                /* ask again soon all the same */
-    int64_t asked_ns;                         /* monotonic, before the questions were put */
+    int n_partitions[ZL_N_TOPICS]; /* -1: not known; 0: there is no such topic */
+    /* Where partitions ended when the topic was first seen. */
+    int64_t high[ZL_N_TOPICS][SCOUT_MAX_PARTITIONS];
+    int n_high[ZL_N_TOPICS]; /* 0: not asked yet */
+    int n_members;           /* of the group; -1: not known */
+    char stranger[160];      /* a member that is not we, in words */
+    bool complete;           /* everything was answered */
+    bool soon;               /* ask again soon all the same */
+    int64_t asked_ns;        /* monotonic, before the questions were put */
 };
 
 struct scout;

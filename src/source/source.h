@@ -23,10 +23,10 @@ struct source_message {
     enum zl_topic topic;
     int32_t partition;
     int64_t offset;
-    int64_t log_ms;           /* Kafka timestamp; -1: none (a file: decode sets the clock) */
-    int64_t sent_ms;          /* header sent_ms, 0: none */
-    bool has_key, has_value;  /* a Kafka null is not an empty string */
-    struct zl_span key, value;/* value: at least 64 readable bytes after it are NOT promised */
+    int64_t log_ms;            /* Kafka timestamp; -1: none (a file: decode sets the clock) */
+    int64_t sent_ms;           /* header sent_ms, 0: none */
+    bool has_key, has_value;   /* a Kafka null is not an empty string */
+    struct zl_span key, value; /* value: at least 64 readable bytes after it are NOT promised */
     const struct source_header *headers;
     int n_headers;
 };
@@ -34,7 +34,7 @@ struct source_message {
 struct source_batch {
     struct source_message messages[SOURCE_BATCH];
     int n;
-    bool more;                /* the log had more at once: the loop is under load */
+    bool more; /* the log had more at once: the loop is under load */
 };
 
 /* One Kafka property, passed through to librdkafka as it is. */
@@ -43,17 +43,20 @@ struct source_property {
 };
 
 struct source_config {
-    bool kafka;                              /* else file */
+    bool kafka; /* else file */
     /* kafka */
-    const char *brokers, *group, *instance;  /* instance: group.instance.id */
-    const char *topics[ZL_N_TOPICS];         /* NULL or "": not consumed */
+    const char *brokers, *group, *instance; /* instance: group.instance.id */
+    const char *topics[ZL_N_TOPICS];        /* NULL or "": not consumed */
     const struct source_property *properties;
     int n_properties;
-    int64_t queue_bytes;                     /* bound of fetched and not yet polled bytes */
+    int64_t queue_bytes; /* bound of fetched and not yet polled bytes */
     int64_t max_message_bytes;
     /* file */
-    const char *file;                        /* path, .gz, .zst, or "-" */
-    const char *items_file;                  /* NULL: none */
+    const char *file;       /* path, .gz, .zst, or "-" */
+    const char *items_file; /* NULL: none */
+    /* kafka: read every partition beside whoever is at work: no group, no commits. With `until` it is always so, of the partitions named
+     * there; without, the end is (ZL_END) where the log ended when the source was opened. */
+    bool alone;
     /* both: borrowed, kept up to date by the engine while the source is open */
     struct zl_positions *positions;
     /* replay of a range: stop (ZL_END) at these offsets, NULL: never */
@@ -62,14 +65,16 @@ struct source_config {
 
 struct source;
 
-MUST_CHECK enum zl_status source_open(const struct source_config *cfg, struct source **out, struct zl_error *err);
+MUST_CHECK enum zl_status source_open(const struct source_config *cfg, struct source **out,
+                                      struct zl_error *err);
 /* Leaves the group, waits at most 5 s. Copes with NULL. */
 void source_close(struct source *s);
 
 /* Fills out (n may be 0) without waiting. ZL_END: a file ended, or every partition reached `until`. ZL_EUNREACHABLE and others are
  * fatal, with words (fenced, offsets expired under the checkpoint, not every partition was given); passing troubles of brokers are
  * not errors: see source_connected. A failed positions check names how many events are gone. */
-MUST_CHECK enum zl_status source_poll(struct source *s, struct source_batch *out, struct zl_error *err);
+MUST_CHECK enum zl_status source_poll(struct source *s, struct source_batch *out,
+                                      struct zl_error *err);
 /* Readable when a poll may find something; -1: always (file). Several: up to max are written, the count returned. */
 int source_fds(struct source *s, int *fds, int max);
 /* Drains the wake-up bytes of those descriptors; call before source_poll. */
@@ -89,7 +94,8 @@ struct zl_span source_statistics(struct source *s);
 void source_commit(struct source *s, const struct zl_positions *upto);
 
 /* For `check`: can the brokers be reached and do the topics exist? Waits up to timeout_ms. words: one line a finding, on err. */
-MUST_CHECK enum zl_status source_check(const struct source_config *cfg, int timeout_ms, struct zl_error *err);
+MUST_CHECK enum zl_status source_check(const struct source_config *cfg, int timeout_ms,
+                                       struct zl_error *err);
 
 /* "2.0.2" of the linked librdkafka; NULL err text: fine; refuses versions with known loss (2.10.0). */
 const char *source_library_version(void);

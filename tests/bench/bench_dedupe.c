@@ -106,8 +106,8 @@ int main(int argc, char **argv)
     run->g = open_guard();
     run->r = (struct rng){1};
     for (int64_t i = 0; i < run->n_ids; i++) {
-        int64_t clock_ms =
-            T0 + (int64_t)((double)i / (double)run->n_ids * 2 * (double)DAY); /* two days in all */
+        /* two days in all */
+        int64_t clock_ms = T0 + (int64_t)((double)i / (double)run->n_ids * 2 * (double)DAY);
         int64_t back = (int64_t)rng_below(&run->r, (uint32_t)(run->n_ids / 4));
         put(run, i, clock_ms, false);
         if (back <= i)

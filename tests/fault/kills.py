@@ -150,7 +150,7 @@ def is_wanted(event):
 def hits_at_10(platform, some, others):
     """For each later wanted item that a user's lists could have held: whether the first ten of either held it."""
     seen = seen_by(ledger.read_kafka(platform.kafka.brokers, f"{platform.name}-events"))
-    for event in platform.held_back(max(60000, platform.n_events // 4)):
+    for event in platform.held_back(max(60000, platform.n_events)):
         user, item = event["user_id"], event.get("item_id")
         if not is_wanted(event) or user not in some or user not in others or item in seen.setdefault(user, set()):
             continue

@@ -26,7 +26,8 @@ static int64_t cpu_us(void)
 {
     struct rusage u;
     getrusage(RUSAGE_SELF, &u);
-    return (int64_t)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1000000 + u.ru_utime.tv_usec + u.ru_stime.tv_usec;
+    return (int64_t)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1000000 + u.ru_utime.tv_usec +
+           u.ru_stime.tv_usec;
 }
 
 static void die(const char *what)
@@ -65,7 +66,8 @@ static int64_t assign_all(rd_kafka_t *rk, const char *topic, int64_t offset)
 {
     const struct rd_kafka_metadata *md;
     rd_kafka_topic_t *rkt = rd_kafka_topic_new(rk, topic, NULL);
-    if (rd_kafka_metadata(rk, 0, rkt, &md, 10000) || md->topic_cnt != 1 || md->topics[0].partition_cnt == 0)
+    if (rd_kafka_metadata(rk, 0, rkt, &md, 10000) || md->topic_cnt != 1 ||
+        md->topics[0].partition_cnt == 0)
         die("no metadata of the topic");
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(8);
     int64_t total = 0, low, high;
@@ -98,7 +100,8 @@ static int64_t sent_us(rd_kafka_message_t *m)
     const void *value;
     size_t len;
     char text[32];
-    if (rd_kafka_message_headers(m, &headers) || rd_kafka_header_get_last(headers, "sent_ms", &value, &len) || len > 20)
+    if (rd_kafka_message_headers(m, &headers) ||
+        rd_kafka_header_get_last(headers, "sent_ms", &value, &len) || len > 20)
         return 0;
     memcpy(text, value, len);
     text[len] = '\0';
@@ -113,7 +116,8 @@ static int by_value(const void *a, const void *b)
 
 static void latency(rd_kafka_queue_t *q, int seconds)
 {
-    int64_t *waits = malloc(MAX_SAMPLES * sizeof *waits), end_us = clock_us(CLOCK_MONOTONIC) + seconds * 1000000LL;
+    int64_t *waits = malloc(MAX_SAMPLES * sizeof *waits),
+            end_us = clock_us(CLOCK_MONOTONIC) + seconds * 1000000LL;
     rd_kafka_message_t *m[BATCH];
     int n_waits = 0;
     while (clock_us(CLOCK_MONOTONIC) < end_us && n_waits < MAX_SAMPLES - BATCH) {
@@ -129,8 +133,11 @@ static void latency(rd_kafka_queue_t *q, int seconds)
     if (n_waits == 0)
         die("no message with sent_ms came");
     qsort(waits, (size_t)n_waits, sizeof *waits, by_value);
-    printf("{\"n\":%d,\"p50_ms\":%.3f,\"p99_ms\":%.3f,\"max_ms\":%.3f,\"fetch_wait_ms\":" FETCH_WAIT_MS "}\n", n_waits,
-           (double)waits[n_waits / 2] / 1000, (double)waits[n_waits / 100 * 99] / 1000, (double)waits[n_waits - 1] / 1000);
+    printf(
+        "{\"n\":%d,\"p50_ms\":%.3f,\"p99_ms\":%.3f,\"max_ms\":%.3f,\"fetch_wait_ms\":" FETCH_WAIT_MS
+        "}\n",
+        n_waits, (double)waits[n_waits / 2] / 1000, (double)waits[n_waits / 100 * 99] / 1000,
+        (double)waits[n_waits - 1] / 1000);
     free(waits);
 }
 
@@ -146,9 +153,11 @@ static void drain(rd_kafka_queue_t *q, int64_t total)
             rd_kafka_message_destroy(m[i]);
         }
     }
-    double s = (double)(clock_us(CLOCK_MONOTONIC) - begin_us) / 1e6, cpu = (double)(cpu_us() - begin_cpu);
-    printf("{\"n\":%lld,\"bytes\":%lld,\"seconds\":%.3f,\"events_per_s\":%.0f,\"cpu_us_per_event\":%.3f}\n", (long long)n_all,
-           (long long)bytes, s, (double)n_all / s, cpu / (double)n_all);
+    double s = (double)(clock_us(CLOCK_MONOTONIC) - begin_us) / 1e6,
+           cpu = (double)(cpu_us() - begin_cpu);
+    printf("{\"n\":%lld,\"bytes\":%lld,\"seconds\":%.3f,\"events_per_s\":%.0f,\"cpu_us_per_event\":"
+           "%.3f}\n",
+           (long long)n_all, (long long)bytes, s, (double)n_all / s, cpu / (double)n_all);
 }
 
 int main(int argc, char **argv)
@@ -157,7 +166,8 @@ int main(int argc, char **argv)
     if (!wants_latency && !(argc == 4 && strcmp(argv[1], "drain") == 0))
         die("usage: bare_consumer latency BROKERS TOPIC SECONDS | drain BROKERS TOPIC");
     rd_kafka_t *rk = open_client(argv[2]);
-    int64_t total = assign_all(rk, argv[3], wants_latency ? RD_KAFKA_OFFSET_END : RD_KAFKA_OFFSET_BEGINNING);
+    int64_t total =
+        assign_all(rk, argv[3], wants_latency ? RD_KAFKA_OFFSET_END : RD_KAFKA_OFFSET_BEGINNING);
     rd_kafka_queue_t *q = rd_kafka_queue_get_consumer(rk);
     if (wants_latency)
         latency(q, atoi(argv[4]));

@@ -38,8 +38,9 @@ static void send_line(rd_kafka_t *rk, const char *topic, char *line)
     clock_gettime(CLOCK_REALTIME, &t);
     snprintf(sent, sizeof sent, "%lld", (long long)t.tv_sec * 1000 + t.tv_nsec / 1000000);
     rd_kafka_resp_err_t err = rd_kafka_producev(
-        rk, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_KEY(line, strlen(line)), RD_KAFKA_V_VALUE(value, value ? strlen(value) : 0),
-        RD_KAFKA_V_HEADER("sent_ms", sent, -1), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END);
+        rk, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_KEY(line, strlen(line)),
+        RD_KAFKA_V_VALUE(value, value ? strlen(value) : 0), RD_KAFKA_V_HEADER("sent_ms", sent, -1),
+        RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END);
     if (err)
         die(rd_kafka_err2str(err));
     rd_kafka_poll(rk, 0);

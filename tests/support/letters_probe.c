@@ -43,9 +43,12 @@ int main(int argc, char **argv)
         char value[40];
         int len = snprintf(value, sizeof value, "{bad %ld", i);
         struct source_header h = {ZL_SPAN("trace"), ZL_SPAN("t1")};
-        struct source_message m = {.has_key = true, .key = ZL_SPAN("user-7"), .headers = &h, .n_headers = 1};
-        struct zl_reject r = {.from = {.offset = i}, .reason = i ? ZL_BAD_JSON : ZL_TOO_LARGE,
-                              .detail = "planted", .value = {value, (size_t)len}};
+        struct source_message m = {
+            .has_key = true, .key = ZL_SPAN("user-7"), .headers = &h, .n_headers = 1};
+        struct zl_reject r = {.from = {.offset = i},
+                              .reason = i ? ZL_BAD_JSON : ZL_TOO_LARGE,
+                              .detail = "planted",
+                              .value = {value, (size_t)len}};
         if (i == 0)
             r.value = (struct zl_span){big, huge};
         enum zl_status st;

@@ -6,7 +6,8 @@ int main(int argc, char **argv)
 {
     if (argc != 5)
         return 64;
-    struct producer_config cfg = {.brokers = argv[1], .linger_ms = 20, .keep_copies = argv[4][0] == 'k'};
+    struct producer_config cfg = {
+        .brokers = argv[1], .linger_ms = 20, .keep_copies = argv[4][0] == 'k'};
     struct zl_error err = {""};
     struct producer *p;
     long count = atol(argv[3]);
@@ -21,7 +22,8 @@ int main(int argc, char **argv)
                ZL_EAGAIN)
             producer_poll(p, 10);
         if (i == count / 2)
-            rd_kafka_test_fatal_error(p->rk, RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER, "planted");
+            rd_kafka_test_fatal_error(p->rk, RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER,
+                                      "planted");
         if (i % 100 == 0)
             producer_poll(p, 0);
     }

@@ -28,7 +28,8 @@ services_say() {
     printf 'services: %s\n' "$*" >&2
 }
 
-# Remembers what to stop, and sees to it that it will be stopped.
+# Remembers what to stop, and sees to it that it will be stopped. Called as soon as the process is there, not when it
+# answers: who is interrupted while a broker starts stops it too.
 services_remember() {
     if [ "$1" = kafka ]; then
         SERVICES_KAFKA_DIRS+=("$2")
@@ -81,15 +82,16 @@ services_end() {
     local pid i
     services_alive "$1" || { rm -f "$1"; return 0; }
     pid=$(cat "$1")
-    kill -CONT "$pid" 2>/dev/null
-    kill "-$2" "$pid" 2>/dev/null
+    # It may end by itself at any moment: that is no failure, not even to a caller under set -e.
+    kill -CONT "$pid" 2>/dev/null || true
+    kill "-$2" "$pid" 2>/dev/null || true
     for ((i = 0; i < $3 * 20; i++)); do
         services_alive "$1" || break
         sleep 0.05
     done
     if services_alive "$1"; then
         services_say "process $pid did not end in $3 s, killing it"
-        kill -KILL "$pid" 2>/dev/null
+        kill -KILL "$pid" 2>/dev/null || true
     fi
     rm -f "$1"
 }
@@ -232,9 +234,9 @@ kafka_start() {
             -Dorg.slf4j.simpleLogger.showDateTime=true -Dorg.slf4j.simpleLogger.dateTimeFormat=HH:mm:ss.SSS \
             -Dorg.slf4j.simpleLogger.log.kafka.server.KafkaRaftServer=info \
             -cp "$KAFKA_LIB/lib/*" kafka.Kafka "$dir/kafka.properties"
+        services_remember kafka "$dir"
         if services_until 60 "$dir/kafka.pid" kafka_answers "$port" "$dir/kafka.log"; then
             touch "$dir/kafka.started"
-            services_remember kafka "$dir"
             KAFKA_BROKERS=127.0.0.1:$port
             export KAFKA_BROKERS
             return 0
@@ -319,8 +321,8 @@ redis_start() {
         : >"$dir/redis.log"
         services_spawn "$dir/redis.pid" "$dir/redis.log" redis-server --bind 127.0.0.1 --port "$port" \
             --unixsocket "$sock" --dir "$dir" --save "" --appendonly no --daemonize no "$@"
+        services_remember redis "$dir"
         if services_until 20 "$dir/redis.pid" redis_answers "$port" && services_alive "$dir/redis.pid"; then
-            services_remember redis "$dir"
             redis_names "$dir"
             return 0
         fi

@@ -18,8 +18,8 @@
 #include "base/metrics.h"
 #include "source/source.h"
 
-static struct source_config cfg = {.kafka = true, .group = "probe", .queue_bytes = 32 << 20,
-                                   .max_message_bytes = 1 << 20};
+static struct source_config cfg = {
+    .kafka = true, .group = "probe", .queue_bytes = 32 << 20, .max_message_bytes = 1 << 20};
 static struct source_property properties[32];
 static struct zl_positions positions, until;
 static struct source_batch batch;
@@ -121,8 +121,8 @@ static void tell_state(struct source *s)
     if (source_connected(s, why, sizeof why))
         why[0] = '\0';
     if (strcmp(why, trouble) != 0) {
-        printf(why[0] ? "trouble %.3f %s\n" : "connected %.3f%s\n",
-               (double)clock_wall_ms() / 1e3, why);
+        printf(why[0] ? "trouble %.3f %s\n" : "connected %.3f%s\n", (double)clock_wall_ms() / 1e3,
+               why);
         strcpy(trouble, why);
     }
 }

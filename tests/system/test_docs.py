@@ -13,7 +13,7 @@ A page that wants services says so at its top, <!-- services: kafka redis -->, a
 ones, shared by these pages in turn, Redis emptied for each. Pages that start their own need no such line. `zhiliu` on the pages
 is the program under test.
 
-Beside that: relative links lead to files and headings that exist, and the generated reference pages are what the program prints.
+Beside that: relative links lead to files and headings that exist, so do files and functions that are named, and the generated reference pages are what the program prints.
 
     tests/system/test_docs.py [PAGE...]        only these pages; without any: all"""
 
@@ -195,6 +195,13 @@ def check_yaml(block):
         print(done.stdout)
 
 
+def same_as_english(block):
+    """A translated page need not run everything again, but its commands must be those that were run."""
+    page = TOP / "docs" / "tutorial" / block.page.name
+    run = {line.strip() for b in blocks_of(page) if b.language == "sh" and not b.words for line in b.text.splitlines()}
+    return [f"{block}: {line}" for line in block.text.splitlines() if line.strip() not in run]
+
+
 def parses(block):
     try:
         if block.language == "json":
@@ -215,6 +222,8 @@ def check_others(every):
                 check_yaml(block)
             elif block.language in ("json", "python"):
                 rig.check(parses(block), f"{block}: the {block.language} parses")
+            elif block.words == "skip=run-on-the-English-page":
+                rig.none(same_as_english(block), f"{block}: the English page runs the same")
             elif block.language == "sh" and block.words and not re.fullmatch(r"skip=\S{4,}", block.words):
                 rig.check(False, f"{block}: a sh block is plain, or says skip=reason")
 
@@ -265,6 +274,30 @@ def check_links(every):
     rig.none([b for page, _ in every for b in broken_links(page)], f"links of {len(every)} pages lead somewhere")
 
 
+# ---- names
+
+CODE = re.compile(r"`([^`]+)`")
+IN_TREE = re.compile(r"(?:src|include|tests|scripts|config|docker|pipelines|cmake)/[\w./*-]+")
+
+
+def missing_names(page, code):
+    """Files that a page names, and functions (`name()`), must be there."""
+    missing = []
+    for name in (m for line in prose_of(page) for m in CODE.findall(line)):
+        if IN_TREE.fullmatch(name) and not list(TOP.glob(name.rstrip("/"))):
+            missing.append(f"{page.relative_to(TOP)}: {name}: no such file")
+        function = re.fullmatch(r"([a-z]\w*)\(\)", name)
+        if function and not re.search(rf"\b{function[1]}\(", code):
+            missing.append(f"{page.relative_to(TOP)}: {name}: no such function")
+    return missing
+
+
+def check_names(every):
+    code = "".join(p.read_text() for s in ("*.c", "*.cc", "*.h") for p in (TOP / "src").rglob(s))
+    code += "poll( write( getaddrinfo_a( "
+    rig.none([m for page, _ in every for m in missing_names(page, code)], "files and functions that pages name exist")
+
+
 # ---- made pages
 
 def metrics_page():
@@ -273,7 +306,7 @@ def metrics_page():
     source.write_text('#include "base/metrics.h"\nint main(void)\n{\n    metrics_document(stdout);\n    return 0;\n}\n')
     program = rig.work / "metrics_page"
     needs = [TOP / "src" / "base" / f"{name}.c" for name in ("metrics", "log", "clock", "check", "words")]
-    subprocess.run(["gcc", "-std=c17", "-D_GNU_SOURCE", f"-I{TOP}/include", f"-I{TOP}/src", source, *needs, "-lm", "-o", program], check=True)
+    subprocess.run(["gcc", "-std=c17", f"-I{TOP}/include", f"-I{TOP}/src", source, *needs, "-lm", "-o", program], check=True)
     return subprocess.run([program], stdout=subprocess.PIPE, text=True, check=True).stdout
 
 
@@ -291,6 +324,7 @@ def main():
     run_all(every)
     check_others(every)
     check_links(every)
+    check_names(every)
     if not sys.argv[1:]:
         check_made_pages()
     rig.end()

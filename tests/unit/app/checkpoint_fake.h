@@ -439,8 +439,8 @@ static ssize_t disk_pwrite(int fd, const void *bytes, size_t len, off_t at)
     if (disk_fails()) {
         f->failed = true;
         if (half)
-            ASSERT(pwrite(fd, bytes, half, at) ==
-                   (ssize_t)half); /* a full disk takes what it can */
+            /* a full disk takes what it can */
+            ASSERT(pwrite(fd, bytes, half, at) == (ssize_t)half);
         errno = ENOSPC;
         return -1;
     }

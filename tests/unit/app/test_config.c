@@ -103,8 +103,8 @@ static void a_variable_is_only_ever_text_inside_one_scalar(void **state)
     loaded_release(&l);
     setenv("ZL_TEST_GROUP", "", 1);
     l = load_text("source: {group: \"${ZL_TEST_GROUP:-other}\", file: \"${ZL_TEST_GROUP}\"}");
-    assert_string_equal(l.config.source.group,
-                        "other"); /* empty counts as missing where a default stands */
+    /* empty counts as missing where a default stands */
+    assert_string_equal(l.config.source.group, "other");
     assert_string_equal(l.config.source.file, "");
     loaded_release(&l);
     setenv("ZL_TEST_GROUP", "two\nlines", 1);

@@ -30,11 +30,20 @@ static void check_round_trip(struct zl_span value, struct zl_span key)
 {
     struct source_header given[2] = {{ZL_SPAN("sent_ms"), ZL_SPAN("17")},
                                      {ZL_SPAN("trace \"id\""), ZL_SPAN("a\\b")}};
-    struct dead_letter l = {.key = ZL_SPAN("events-0-17-2"), .reason = ZL_SPAN("bad_json"),
-                            .detail = ZL_SPAN("a \"quote\", a\ttab"), .topic = ZL_SPAN("events"),
-                            .partition = 3, .offset = 1234567890123, .index = 2, .time_ms = 99,
-                            .truncated = true, .has_original_key = key.ptr != NULL,
-                            .original_key = key, .value = value, .headers = given, .n_headers = 2};
+    struct dead_letter l = {.key = ZL_SPAN("events-0-17-2"),
+                            .reason = ZL_SPAN("bad_json"),
+                            .detail = ZL_SPAN("a \"quote\", a\ttab"),
+                            .topic = ZL_SPAN("events"),
+                            .partition = 3,
+                            .offset = 1234567890123,
+                            .index = 2,
+                            .time_ms = 99,
+                            .truncated = true,
+                            .has_original_key = key.ptr != NULL,
+                            .original_key = key,
+                            .value = value,
+                            .headers = given,
+                            .n_headers = 2};
     struct dead_letter back;
     char *line = print(&l);
     size_t len = strlen(line);
@@ -71,7 +80,7 @@ static void bytes_that_are_not_utf8_come_back_byte_for_byte(void **state)
 {
     (void)state;
     check_round_trip(ZL_SPAN("\xff"), ZL_SPAN("\xc3("));
-    check_round_trip(ZL_SPAN("\xed\xa0\x80."), ZL_SPAN("u1"));   /* a surrogate */
+    check_round_trip(ZL_SPAN("\xed\xa0\x80."), ZL_SPAN("u1"));    /* a surrogate */
     check_round_trip(ZL_SPAN("\xf4\x90\x80\x80"), ZL_SPAN("u1")); /* above U+10FFFF */
     char any[256];
     for (int n = 250; n <= 256; n++) { /* every remainder of base64 */
@@ -84,11 +93,14 @@ static void bytes_that_are_not_utf8_come_back_byte_for_byte(void **state)
 static void a_line_is_utf8_whatever_the_value_is(void **state)
 {
     (void)state;
-    static const char *const bad[] = {"\xff", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xc0\x80", "\xe2\x82", "\xf0\x8f\xbf\xbf"};
-    static const char *const good[] = {"\xed\x9f\xbf", "\xf4\x8f\xbf\xbf", "\xc2\x80", "\xe2\x82\xac"};
+    static const char *const bad[] = {"\xff",     "\xed\xa0\x80", "\xf4\x90\x80\x80",
+                                      "\xc0\x80", "\xe2\x82",     "\xf0\x8f\xbf\xbf"};
+    static const char *const good[] = {"\xed\x9f\xbf", "\xf4\x8f\xbf\xbf", "\xc2\x80",
+                                       "\xe2\x82\xac"};
     for (size_t i = 0; i < 10; i++) {
         bool plain = i >= 6;
-        struct dead_letter l = {.key = ZL_SPAN("k"), .value = zl_span_of(plain ? good[i - 6] : bad[i])};
+        struct dead_letter l = {.key = ZL_SPAN("k"),
+                                .value = zl_span_of(plain ? good[i - 6] : bad[i])};
         char *line = print(&l);
         assert_int_equal(strstr(line, "\"value_base64\"") == NULL, plain);
         free(line);
@@ -98,11 +110,13 @@ static void a_line_is_utf8_whatever_the_value_is(void **state)
 static void a_damaged_line_is_refused_at_every_length(void **state)
 {
     (void)state;
-    struct dead_letter l = {.key = ZL_SPAN("k"), .value = ZL_SPAN("v\x01"), .reason = ZL_SPAN("bad_json")};
+    struct dead_letter l = {
+        .key = ZL_SPAN("k"), .value = ZL_SPAN("v\x01"), .reason = ZL_SPAN("bad_json")};
     struct dead_letter back;
     char *line = print(&l);
     for (size_t n = 0; n + 1 < strlen(line); n++)
-        assert_int_equal(dead_letters_parse(line, n, scratch, headers, &back), n == strlen(line) - 1);
+        assert_int_equal(dead_letters_parse(line, n, scratch, headers, &back),
+                         n == strlen(line) - 1);
     assert_false(dead_letters_parse("{\"key\":\"k\",\"x\":1}", 16, scratch, headers, &back));
     free(line);
 }
@@ -112,7 +126,8 @@ static void a_damaged_line_is_refused_at_every_length(void **state)
 static struct zl_reject reject_at(int64_t offset)
 {
     struct zl_reject r = {.from = {.topic = ZL_TOPIC_EVENTS, .partition = 1, .offset = offset},
-                          .reason = ZL_BAD_JSON, .value = ZL_SPAN("{oops")};
+                          .reason = ZL_BAD_JSON,
+                          .value = ZL_SPAN("{oops")};
     strcpy(r.detail, "no value");
     return r;
 }

@@ -18,8 +18,14 @@
 
 static struct simulate_config small(uint64_t seed)
 {
-    return (struct simulate_config){.seed = seed, .users = 500, .items = 300, .topics = 12, .courses = 30,
-                                    .start_ms = START_MS, .events_per_s = 20, .new_items = 0.002,
+    return (struct simulate_config){.seed = seed,
+                                    .users = 500,
+                                    .items = 300,
+                                    .topics = 12,
+                                    .courses = 30,
+                                    .start_ms = START_MS,
+                                    .events_per_s = 20,
+                                    .new_items = 0.002,
                                     .reasons = SIMULATE_REASONS_ALL};
 }
 
@@ -59,7 +65,8 @@ static uint64_t digest_of(const struct simulate_config *c, int n)
     uint64_t h = 0;
     for (int i = 0; i < n; i++) {
         simulate_next(s, -1, &r);
-        h = hash_bytes(r.value.ptr, r.value.len, h ^ hash_bytes(r.key.ptr, r.key.len, (uint64_t)r.ts_ms));
+        h = hash_bytes(r.value.ptr, r.value.len,
+                       h ^ hash_bytes(r.key.ptr, r.key.len, (uint64_t)r.ts_ms));
     }
     simulate_close(s);
     return h;
@@ -93,7 +100,8 @@ static void standing_items_come_first_and_new_ones_before_their_events(void **st
         simulate_next(s, -1, &r);
         assert_int_equal(r.topic, i < 300 ? ZL_TOPIC_ITEMS : r.topic);
         given += r.topic == ZL_TOPIC_ITEMS;
-        assert_true(field(r.value, "item_id", item) ? strtol(item + 1, NULL, 10) <= given : r.topic == ZL_TOPIC_EVENTS);
+        assert_true(field(r.value, "item_id", item) ? strtol(item + 1, NULL, 10) <= given
+                                                    : r.topic == ZL_TOPIC_EVENTS);
     }
     assert_in_range(given, 300 + 40, 300 + 70); /* 2 new ones in 1,000 events */
     assert_int_equal(given, simulate_items(s));
@@ -115,9 +123,11 @@ static void check_event(const struct simulate_record *r)
     assert_true(r->value.ptr[0] == '{' && r->value.ptr[r->value.len - 1] == '}');
     assert_true(field(r->value, "user_id", text) && zl_span_is(r->key, text));
     assert_true(field(r->value, "type", text) && zl_event_type_of(zl_span_of(text)) >= 0);
-    bool watch = strcmp(text, "watch") == 0, money = strcmp(text, "purchase") == 0 || strcmp(text, "refund") == 0;
+    bool watch = strcmp(text, "watch") == 0,
+         money = strcmp(text, "purchase") == 0 || strcmp(text, "refund") == 0;
     assert_true(!needs_item(text) || number(r->value, "item_id") != -1);
-    assert_true(!watch || (number(r->value, "watch_ms") >= 200 && number(r->value, "duration_ms") >= 5000));
+    assert_true(!watch ||
+                (number(r->value, "watch_ms") >= 200 && number(r->value, "duration_ms") >= 5000));
     assert_true(!watch || number(r->value, "duration_ms") <= 1800000);
     assert_true(!money || number(r->value, "amount") > 0);
     assert_int_equal(number(r->value, "ts"), r->ts_ms);
@@ -162,7 +172,8 @@ static void gather(struct sums sums[2][2])
     char user[128], item[128];
     for (int i = 0; i < 100000; i++) {
         simulate_next(s, -1, &r);
-        int64_t watch_ms = number(r.value, "watch_ms"), duration_ms = number(r.value, "duration_ms");
+        int64_t watch_ms = number(r.value, "watch_ms"),
+                duration_ms = number(r.value, "duration_ms");
         if (r.topic != ZL_TOPIC_EVENTS || watch_ms < 0)
             continue;
         assert_true(field(r.value, "user_id", user) && field(r.value, "item_id", item));
@@ -233,7 +244,8 @@ static void every_reason_is_planted_in_turn_and_as_often_as_asked(void **state)
     }
     assert_in_range(n_bad, 800, 1200);
     for (int reason = 1; reason < ZL_N_REASONS; reason++)
-        assert_in_range(planted[reason], n_bad / (ZL_N_REASONS - 1), n_bad / (ZL_N_REASONS - 1) + 1);
+        assert_in_range(planted[reason], n_bad / (ZL_N_REASONS - 1),
+                        n_bad / (ZL_N_REASONS - 1) + 1);
     simulate_close(s);
 }
 
@@ -311,7 +323,8 @@ static void a_watch_takes_the_time_it_says(void **state)
     char user[128], type[128];
     for (int i = 0; i < 100000; i++) {
         simulate_next(s, -1, &r);
-        if (r.topic != ZL_TOPIC_EVENTS || !field(r.value, "type", type) || !field(r.value, "user_id", user))
+        if (r.topic != ZL_TOPIC_EVENTS || !field(r.value, "type", type) ||
+            !field(r.value, "user_id", user))
             continue;
         unsigned long u = strtoul(user + 1, NULL, 10);
         if (strcmp(type, "watch") == 0 && number(r.value, "watch_ms") <= 600000) {

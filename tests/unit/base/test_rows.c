@@ -83,8 +83,8 @@ static void a_row_cut_anywhere_turns_bad_and_reads_zeros_ever_after(void **state
     struct rows_buffer b = {0};
     put_all(&b);
     for (size_t len = 0; len < b.len; len++) {
-        unsigned char *cut =
-            xcalloc(len, 1); /* a block of its own: the sanitizer sees a read beyond it */
+        /* a block of its own: the sanitizer sees a read beyond it */
+        unsigned char *cut = xcalloc(len, 1);
         memcpy(cut, b.bytes, len);
         struct rows_cursor c = {cut, cut + len, false};
         get_all(&c);

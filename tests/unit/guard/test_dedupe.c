@@ -32,8 +32,8 @@ static void an_id_is_a_duplicate_for_a_window_and_forgotten_after_two(void **sta
     assert_false(guard_dedupe_seen(d, 0, T0, hash_mix(1)));
     assert_false(guard_dedupe_seen(d, 0, T0 + 999, hash_mix(2)));
     assert_true(guard_dedupe_seen(d, 0, T0 + 999, hash_mix(1)));
-    assert_false(guard_dedupe_seen(d, 0, T0 + 1500,
-                                   hash_mix(3))); /* the first generation is the older one now */
+    /* the first generation is the older one now */
+    assert_false(guard_dedupe_seen(d, 0, T0 + 1500, hash_mix(3)));
     assert_true(guard_dedupe_seen(d, 0, T0 + 1998, hash_mix(2))); /* 999 ms later */
     assert_true(guard_dedupe_seen(d, 0, T0 + 1999, hash_mix(1)));
     assert_false(guard_dedupe_seen(d, 0, T0 + 2500, hash_mix(1))); /* and is forgotten */
@@ -220,8 +220,8 @@ static void a_guard_that_is_restarted_equals_one_that_is_not(void **state)
     enum { N = 30000, WINDOW = 4000 };
     for (uint64_t seed = 1; seed <= 20; seed++) {
         struct rng r = {seed * 77};
-        int64_t budget = seed & 1 ? MIB : 30000,
-                clock_ms = T0; /* with and without generations cut short */
+        /* with and without generations cut short */
+        int64_t budget = seed & 1 ? MIB : 30000, clock_ms = T0;
         struct guard_dedupe *calm = open_dedupe(WINDOW, budget),
                             *killed = open_dedupe(WINDOW, budget);
         struct log *log = calloc(1, sizeof *log);

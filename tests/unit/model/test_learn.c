@@ -91,8 +91,8 @@ static void a_steps_gradient_is_the_losss_by_finite_differences(void **state)
     struct user *u = users_row(&m->users, 1);
     uint32_t chosen = 4;
     struct model_history_entry gone;
-    users_take_history(u, chosen,
-                       &gone); /* so that output and history gradients do not mix on it */
+    /* so that output and history gradients do not mix on it */
+    users_take_history(u, chosen, &gone);
     struct rng rng = rng_at(1, 2, 3, 4), again = rng;
     struct item_learned before = *items_learned(&m->items, chosen);
     float q_before[K];

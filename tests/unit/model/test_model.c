@@ -76,8 +76,8 @@ static void a_later_event_of_the_session_adds_only_the_difference(void **state)
     (void)state;
     struct model *m = open_model();
     assert_int_equal(give(m, ZL_LIKE, 0, 1, 1, 1000), ZL_LEARNED);
-    assert_int_equal(give(m, ZL_WATCH, 0, 1, 0.4, 2000),
-                     ZL_COUNTED); /* less than the like: nothing to add */
+    /* less than the like: nothing to add */
+    assert_int_equal(give(m, ZL_WATCH, 0, 1, 0.4, 2000), ZL_COUNTED);
     assert_int_equal(give(m, ZL_SHARE, 0, 1, 2, 3000), ZL_LEARNED);
     assert_int_equal(user_of(m, 0).history[0].reward_micro, 2000000);
     assert_int_equal(give(m, ZL_LIKE, 0, 1, 1, 3000 + 1800001), ZL_LEARNED); /* a new session */
@@ -174,8 +174,8 @@ static void a_purchase_without_an_item_credits_the_last_viewed_of_the_course(voi
     assert_int_equal(u.history[3].reward_micro, 100000); /* the fourth newest gets nothing */
     struct model_item_info item;
     model_item_info(m, 4, &item);
-    assert_int_equal(item.counts[ZL_PURCHASE],
-                     0); /* counted for the user only: the event did not name it */
+    /* counted for the user only: the event did not name it */
+    assert_int_equal(item.counts[ZL_PURCHASE], 0);
     assert_int_equal(u.counts[ZL_PURCHASE], 1);
     buy.at_ms += 8LL * 24 * 3600 * 1000;
     buy.outcome = ZL_COUNTED;

@@ -61,8 +61,8 @@ static void bytes_leave_in_order_however_little_the_socket_takes(void **state)
         for (size_t i = 0; i < sizeof block; i++)
             block[i] = (char)(unsigned char)(put + i);
         if (round < 100) {
-            w.bytes = realloc(w.bytes,
-                              w.capacity = w.len + sizeof block); /* raw bytes, to know each one */
+            /* raw bytes, to know each one */
+            w.bytes = realloc(w.bytes, w.capacity = w.len + sizeof block);
             memcpy(w.bytes + w.len, block, sizeof block);
             w.len += sizeof block;
             put += sizeof block;

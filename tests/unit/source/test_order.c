@@ -86,7 +86,8 @@ static void a_range_is_reached_when_every_partition_is(void **state)
 }
 
 #define STATISTICS(state, answers)                                                                 \
-    ZL_SPAN("{\"brokers\":{\"a\":{\"state\":\"" state "\",\"rx\":999}},\"cgrp\":{\"state\":\"up\"},"  \
+    ZL_SPAN("{\"brokers\":{\"a\":{\"state\":\"" state                                              \
+            "\",\"rx\":999}},\"cgrp\":{\"state\":\"up\"},"                                         \
             "\"tx\":5,\"rx\":" #answers ",\"rx_bytes\":77}")
 
 static void a_broker_that_is_not_up_is_trouble(void **state)
