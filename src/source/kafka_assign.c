@@ -278,6 +278,21 @@ static void find_ends(struct kafka_source *k)
         source_kafka_client_fail(k, ZL_EFULL, "there are more partitions than a replay can follow");
 }
 
+/* `until` may lie beyond what is there: whoever waits should know for what. */
+static void say_what_is_awaited(const struct kafka_source *k)
+{
+    for (int i = 0; i < k->stop->n; i++) {
+        const struct zl_position *end = &k->stop->at[i];
+        if (end->topic == ZL_TOPIC_ITEMS || end->next <= 0)
+            continue;
+        bool known = end->partition < k->answer.n_high[end->topic];
+        int64_t high = known ? k->answer.high[end->topic][end->partition] : 0;
+        if (end->next > high)
+            LOG(WARN, ROOM, "%s[%d] ends before offset %" PRId64 " now; waiting for %" PRId64,
+                k->base.cfg.topics[end->topic], end->partition, high, end->next);
+    }
+}
+
 static void assign_alone(struct kafka_source *k)
 {
     snprintf(k->trouble, sizeof k->trouble, "asking where the log ends");
@@ -293,6 +308,7 @@ static void assign_alone(struct kafka_source *k)
         find_ends(k);
     if (!k->stop)
         return;
+    say_what_is_awaited(k);
     k->given = rd_kafka_topic_partition_list_new(k->stop->n);
     for (int i = 0; i < k->stop->n; i++)
         if (k->stop->at[i].topic != ZL_TOPIC_ITEMS && k->stop->at[i].next > 0)
