@@ -285,7 +285,7 @@ def inspect(zhiliu, what, pipeline, checkpoint, env=None, sets=()):
 
 def _differences(what, expected, rows, name):
     found = []
-    got = {row[name]: row for row in rows if any(row["counts"].values())}
+    got = {row[name]: row for row in rows if any(row["counts"].values()) or row["reward_table_micro"]}
     for key in sorted(set(expected) | set(got)):
         account, row = expected.get(key), got.get(key)
         if account is None or row is None:
