@@ -12,14 +12,26 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "catalog/catalog.h"
+#include "evaluate/baseline.h"
 
 #define FOLDS 5
 #define HOLDOUT 0.8 /* share of the events that are learned before the test */
 
 enum protocol { PREQUENTIAL, HOLDOUT_BY_TIME, FOLD_BY_USER };
 
+/* A baseline beside the engine: the same events, the same items, the same question. */
+struct rival {
+    struct baseline *model;
+    struct evaluate *evaluate;
+    uint8_t *met; /* a byte an item */
+    float *scores;
+    uint32_t capacity;
+};
+
 /* One pass of one configuration. */
 struct pass {
+    struct rival *rival; /* NULL: none */
     struct engine *engine;
     struct evaluate *evaluate;
     enum protocol protocol;
@@ -49,11 +61,54 @@ static bool tested(const struct pass *p, const struct zl_event *ev)
     return true;
 }
 
+static void rival_reserve(struct rival *r, uint32_t n)
+{
+    if (n <= r->capacity)
+        return;
+    r->capacity = n * 2;
+    r->met = xrealloc(r->met, r->capacity, 1);
+    r->scores = xrealloc(r->scores, r->capacity, sizeof *r->scores);
+}
+
+static double rank_among(const struct rival *r, uint32_t n, uint32_t item)
+{
+    double above = 0, equal = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        above += !r->met[i] && i != item && r->scores[i] > r->scores[item];
+        equal += !r->met[i] && i != item && r->scores[i] == r->scores[item];
+    }
+    return 1 + above + equal / 2;
+}
+
+/* Items without a first event are nobody's candidates: to the baseline they are met. */
+static void rival_take(struct rival *r, const struct engine *e, const struct zl_event *ev)
+{
+    const struct model *m = engine_model(e);
+    uint32_t n = model_items(m), n_seen;
+    const uint32_t *seen = model_seen(m, ev->user, &n_seen);
+    struct rank_result result = {.n_top = 0};
+    rival_reserve(r, n);
+    for (uint32_t i = 0; i < n; i++)
+        r->met[i] = !catalog_served(engine_catalog(e), i);
+    for (uint32_t i = 0; i < n_seen; i++)
+        r->met[seen[i]] = 1;
+    bool met = r->met[ev->item];
+    baseline_score(r->model, ev->user, n, r->met, ev->item, r->scores);
+    if (!met)
+        result.ranks[RANK_MIX] = rank_among(r, n, ev->item);
+    evaluate_take(r->evaluate, m, ev, &result);
+    if (!met)
+        baseline_learn(r->model, ev->user, ev->item);
+}
+
 static void on_scored(void *ctx, const struct zl_event *ev, const struct rank_result *r)
 {
     struct pass *p = ctx;
-    if (ev->reward_micro > 0 && tested(p, ev))
-        evaluate_take(p->evaluate, engine_model(p->engine), ev, r);
+    if (ev->reward_micro <= 0 || !tested(p, ev))
+        return;
+    evaluate_take(p->evaluate, engine_model(p->engine), ev, r);
+    if (p->rival)
+        rival_take(p->rival, p->engine, ev);
 }
 
 struct outcome {
@@ -61,6 +116,8 @@ struct outcome {
     struct evaluate_result result;
     uint64_t messages, digest;
     double us_per_event;
+    bool has_rival;
+    struct evaluate_quality rival; /* --baseline, over the same events */
 };
 
 static enum zl_status run_pass(const struct args *args, const struct config *cfg, struct pass *p,
@@ -97,26 +154,71 @@ static enum zl_status time_learning(const struct args *args, const struct config
     return ZL_OK;
 }
 
-static enum zl_status evaluate(const struct args *args, const struct config *cfg,
-                               struct outcome *out, struct zl_error *err)
+static enum zl_status rival_open(const struct args *args, const struct config *cfg, struct rival *r,
+                                 struct zl_error *err)
 {
-    static const char *const names[] = {"prequential", "holdout", "kfold"};
-    enum protocol protocol = PREQUENTIAL;
-    for (int i = 0; i < 3; i++)
-        if (strcmp(args_text(args, "protocol"), names[i]) == 0)
-            protocol = (enum protocol)i;
+    const char *name = args_text(args, "baseline");
+    if (!name)
+        return ZL_OK;
+    r->evaluate = evaluate_open(args_integer(args, "every"));
+    return baseline_open(&(struct baseline_config){.name = name,
+                                                   .every = args_integer(args, "retrain"),
+                                                   .window = args_integer(args, "retrain-window"),
+                                                   .seed = (uint64_t)cfg->model.seed},
+                         &r->model, err);
+}
+
+static void rival_close(struct rival *r)
+{
+    if (r->model)
+        baseline_close(r->model);
+    evaluate_close(r->evaluate);
+    free(r->met);
+    free(r->scores);
+}
+
+static enum protocol protocol_of(const struct args *args)
+{
+    const char *name = args_text(args, "protocol");
+    return strcmp(name, "holdout") == 0 ? HOLDOUT_BY_TIME
+           : strcmp(name, "kfold") == 0 ? FOLD_BY_USER
+                                        : PREQUENTIAL;
+}
+
+static enum zl_status test_all(const struct args *args, const struct config *cfg,
+                               struct rival *rival, struct outcome *out, struct zl_error *err)
+{
+    enum protocol protocol = protocol_of(args);
+    double skip = protocol == PREQUENTIAL ? args_number(args, "skip") : 0;
     uint64_t events, messages, digest;
     uint32_t n_items = 0;
-    out->evaluate = evaluate_open(args_integer(args, "every"));
     TRY(time_learning(args, cfg, out, &events, err));
     for (int fold = 0; fold < (protocol == FOLD_BY_USER ? FOLDS : 1); fold++) {
         struct pass p = {.evaluate = out->evaluate, .protocol = protocol, .fold = fold};
+        p.rival = rival->model ? rival : NULL;
         p.learn_until = (uint64_t)(HOLDOUT * (double)events);
         TRY(run_pass(args, cfg, &p, &messages, &digest, &n_items, err));
     }
-    evaluate_summarise(out->evaluate, protocol == PREQUENTIAL ? args_number(args, "skip") : 0,
-                       n_items, &out->result);
+    evaluate_summarise(out->evaluate, skip, n_items, &out->result);
+    if (!rival->model)
+        return ZL_OK;
+    struct evaluate_result result;
+    evaluate_summarise(rival->evaluate, skip, n_items, &result);
+    out->has_rival = true;
+    out->rival = result.overall;
     return ZL_OK;
+}
+
+static enum zl_status evaluate(const struct args *args, const struct config *cfg,
+                               struct outcome *out, struct zl_error *err)
+{
+    struct rival rival = {.model = NULL};
+    out->evaluate = evaluate_open(args_integer(args, "every"));
+    enum zl_status st = rival_open(args, cfg, &rival, err);
+    if (st == ZL_OK)
+        st = test_all(args, cfg, &rival, out, err);
+    rival_close(&rival);
+    return st;
 }
 
 /* ---- printing ---- */
@@ -149,7 +251,12 @@ static void print_json(const struct args *args, const struct config *cfg, const 
     printf("},\"windows\":[");
     for (int w = 0; w < EVALUATE_WINDOWS; w++)
         printf("%s%.5f", w ? "," : "", r->windows[w].hr);
-    printf("],\"us_per_event\":%.2f,\"digest\":\"%016" PRIx64 "\"}\n", o->us_per_event, o->digest);
+    printf("],");
+    if (o->has_rival) {
+        print_quality_json("baseline", &o->rival);
+        putchar(',');
+    }
+    printf("\"us_per_event\":%.2f,\"digest\":\"%016" PRIx64 "\"}\n", o->us_per_event, o->digest);
 }
 
 static void print_row(const char *name, const struct evaluate_quality *q)
@@ -168,6 +275,8 @@ static void print_text(const struct args *args, const struct config *cfg, const 
     print_row("first", &r->first);
     for (int p = 1; p < RANK_N_PARTS; p++)
         print_row(part_names[p], &r->parts[p]);
+    if (o->has_rival)
+        print_row(args_text(args, "baseline"), &o->rival);
     printf("  cold items     %9" PRIu64 "   AUC %.3f, HR@10 %.4f among the cold\n", r->n_cold,
            r->cold_auc, r->cold_hr);
     printf("  coverage %.3f   novelty %.2f bits   learning %.2f us an event   digest %016" PRIx64
