@@ -59,11 +59,11 @@ static void best_of_core(struct rank *r, const struct query *q)
     choose_best(r, &best);
 }
 
-static void best_of_cooccur(struct rank *r, const struct query *q, uint32_t touched)
+static void best_of_cooccur(struct rank *r, const struct query *q)
 {
     struct topk best = {.heap = r->heap, .n_max = BEST_OF_COOCCUR, .before = rank_before, .ctx = r};
     const float *sums = (const float *)(const void *)r->sums.rows;
-    for (uint32_t i = 0; i < touched; i++) {
+    for (uint32_t i = 0; i < r->n_touched; i++) {
         uint32_t item = r->touched[i];
         if (sums[item] >= topk_threshold(&best) && rank_eligible(r, q, item))
             topk_offer(&best, sums[item], item);
@@ -91,20 +91,25 @@ static void choose_all(struct rank *r, const struct query *q)
 
 /* ---- co-occurrence, dense ---- */
 
-uint32_t candidates_sums(struct rank *r, const struct query *q)
+/* Dense sums of the query's user, damped, in r->sums; they stay until candidates_done. */
+static void sum_cooccur(struct rank *r, const struct query *q)
 {
     float *sums = (float *)(void *)r->sums.rows;
-    uint32_t n = model_cooccur(r->model, q->user, sums, r->touched);
-    for (uint32_t i = 0; i < n; i++)
+    double total = 0;
+    r->n_touched = model_cooccur(r->model, q->user, sums, r->touched);
+    for (uint32_t i = 0; i < r->n_touched; i++) {
         sums[r->touched[i]] *= model_cooccur_damp(r->model, r->touched[i]);
-    return n;
+        total += (double)sums[r->touched[i]];
+    }
+    r->sums_total = (float)total;
 }
 
-void candidates_clear_sums(struct rank *r, uint32_t touched)
+void candidates_done(struct rank *r)
 {
     float *sums = (float *)(void *)r->sums.rows;
-    for (uint32_t i = 0; i < touched; i++)
+    for (uint32_t i = 0; i < r->n_touched; i++)
         sums[r->touched[i]] = 0;
+    r->n_touched = 0;
 }
 
 /* ---- features and scores ---- */
@@ -123,7 +128,7 @@ static void mix(struct rank *r, const struct query *q, int from)
     }
 }
 
-static void describe(struct rank *r, const struct query *q, int from, float total)
+static void describe(struct rank *r, const struct query *q, int from)
 {
     struct candidates *c = &r->candidates;
     const float *sums = (const float *)(const void *)r->sums.rows;
@@ -131,33 +136,24 @@ static void describe(struct rank *r, const struct query *q, int from, float tota
         column(c, MODEL_CORE)[i] = q->core[c->items[i]];
         column(c, MODEL_COOCCUR)[i] = sums[c->items[i]];
     }
-    model_features(r->model, c->items + from, c->n - from, total, c->f + from, MAX_CANDIDATES);
+    model_features(r->model, c->items + from, c->n - from, r->sums_total, c->f + from,
+                   MAX_CANDIDATES);
     mix(r, q, from);
-}
-
-static float total_of(const struct rank *r, uint32_t touched)
-{
-    double total = 0;
-    const float *sums = (const float *)(const void *)r->sums.rows;
-    for (uint32_t i = 0; i < touched; i++)
-        total += (double)sums[r->touched[i]];
-    return (float)total;
 }
 
 void candidates_of(struct rank *r, const struct query *q)
 {
     r->candidates.n = 0;
-    uint32_t touched = candidates_sums(r, q);
+    sum_cooccur(r, q);
     if (r->pack.n_items <= RANK_ALL) {
         choose_all(r, q);
     } else {
         best_of_core(r, q);
-        best_of_cooccur(r, q, touched);
+        best_of_cooccur(r, q);
         most_popular(r, q);
     }
     unchoose_all(r);
-    describe(r, q, 0, total_of(r, touched));
-    candidates_clear_sums(r, touched);
+    describe(r, q, 0);
 }
 
 /* A uniform sample of the items that are no candidates, each standing for many: with it the softmax over what is here estimates the
@@ -166,7 +162,6 @@ void candidates_add_sample(struct rank *r, const struct query *q, struct rng *rn
 {
     struct candidates *c = &r->candidates;
     int from = c->n;
-    uint32_t touched = candidates_sums(r, q);
     for (int i = 0; i < from; i++)
         choose_mark(r, c->items[i]);
     for (int i = 0; i < SAMPLE; i++) {
@@ -175,8 +170,7 @@ void candidates_add_sample(struct rank *r, const struct query *q, struct rng *rn
             choose(r, item);
     }
     unchoose_all(r);
-    describe(r, q, from, total_of(r, touched));
-    candidates_clear_sums(r, touched);
+    describe(r, q, from);
     float stands_for =
               c->n > from ? ((float)r->pack.n_items - (float)from) / (float)(c->n - from) : 1,
           log_weight;
@@ -191,9 +185,7 @@ int candidates_place(struct rank *r, const struct query *q, uint32_t item)
     for (int i = 0; i < c->n; i++)
         if (c->items[i] == item)
             return i;
-    uint32_t touched = candidates_sums(r, q);
     c->items[c->n++] = item;
-    describe(r, q, c->n - 1, total_of(r, touched));
-    candidates_clear_sums(r, touched);
+    describe(r, q, c->n - 1);
     return c->n - 1;
 }

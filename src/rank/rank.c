@@ -11,7 +11,7 @@
 #include "rank/rank_priv.h"
 
 #define LANES_OF 4         /* users a kernel call */
-#define ALWAYS_LEARN 5000U /* the mixer learns from each of the first positives */
+#define ALWAYS_LEARN 3000U /* the mixer learns from each of the first positives */
 #define LEARN_ITEMS 2500.0 /* then from a share of LEARN_ITEMS / items, at most 1 / 16 */
 
 bool rank_before(const void *ctx, uint32_t a, uint32_t b)
@@ -181,6 +181,7 @@ void rank_users(struct rank *r, const uint32_t *users, int n, struct zl_slate *s
     begin_all(r, users, n);
     for (int i = 0; i < n; i++) {
         candidates_of(r, &r->queries[i]);
+        candidates_done(r);
         take_best(r, &r->queries[i], &slates[i]);
         query_end(&r->queries[i]);
     }
@@ -192,7 +193,8 @@ void rank_users(struct rank *r, const uint32_t *users, int n, struct zl_slate *s
  * newest item is always chosen. */
 static bool learns_from(const struct rank *r, const struct zl_event *ev, struct rng *rng)
 {
-    if (ev->item == ZL_NO_INDEX || ev->reward_micro <= 0 || model_item_positives(r->model, ev->item) == 0)
+    if (ev->item == ZL_NO_INDEX || ev->reward_micro <= 0 ||
+        model_item_positives(r->model, ev->item) == 0)
         return false;
     if (model_positives(r->model) < ALWAYS_LEARN)
         return true;
@@ -216,6 +218,7 @@ void rank_learn_mix(struct rank *r, const struct zl_event *ev)
         model_mixer(r->model, ev->user, &bucket);
         model_learn_mixer(r->model, bucket, r->candidates.f, MAX_CANDIDATES, r->candidates.scores,
                           r->candidates.n, place);
+        candidates_done(r);
     }
     query_end(q);
 }
@@ -251,14 +254,6 @@ static double rank_mixed(struct rank *r, const struct query *q, uint32_t item)
         equal += i != place && c->scores[i] == c->scores[place];
     }
     return 1 + above + equal / 2;
-}
-
-static double rank_cooccur(struct rank *r, const struct query *q, uint32_t item)
-{
-    uint32_t touched = candidates_sums(r, q);
-    double rank = rank_dense(r, q, item, (const float *)(const void *)r->sums.rows);
-    candidates_clear_sums(r, touched);
-    return rank;
 }
 
 static double rank_popular(struct rank *r, const struct query *q, uint32_t item)
@@ -319,9 +314,11 @@ void rank_of(struct rank *r, uint32_t user, uint32_t item, struct rank_result *o
     if (item < r->pack.n_items && rank_eligible(r, q, item)) {
         out->ranks[RANK_MIX] = rank_mixed(r, q, item);
         out->ranks[RANK_CORE] = rank_dense(r, q, item, q->core);
-        out->ranks[RANK_COOCCUR] = rank_cooccur(r, q, item);
+        out->ranks[RANK_COOCCUR] =
+            rank_dense(r, q, item, (const float *)(const void *)r->sums.rows);
         out->ranks[RANK_POPULARITY] = rank_popular(r, q, item);
         rank_cold(r, q, item, out);
     }
+    candidates_done(r);
     query_end(q);
 }

@@ -63,6 +63,8 @@ struct rank {
     struct table sums;   /* co-occurrence sums of one user, dense, zero between users */
     uint32_t *touched;   /* items with a sum */
     struct table touched_list;
+    uint32_t n_touched;
+    float sums_total;
     struct topk_entry *heap; /* scratch of the larger of list and part */
     struct candidates candidates;
     struct query queries[RANK_BLOCK];
@@ -76,8 +78,7 @@ void candidates_of(struct rank *r, const struct query *q);
 void candidates_add_sample(struct rank *r, const struct query *q, struct rng *rng);
 /* Place of the item among them; it is appended when it is not there (its features and score included). */
 int candidates_place(struct rank *r, const struct query *q, uint32_t item);
-/* Dense co-occurrence sums of the query's user, damped; how many were touched. candidates_clear_sums() afterwards. */
-uint32_t candidates_sums(struct rank *r, const struct query *q);
-void candidates_clear_sums(struct rank *r, uint32_t touched);
+/* Ends what candidates_of began: the dense co-occurrence sums are zeros again. */
+void candidates_done(struct rank *r);
 
 #endif
