@@ -13,7 +13,7 @@
 
 #define BATCH 1024
 #define MAX_SAMPLES (1 << 22)
-#define FETCH_WAIT_MS "100" /* as source/kafka.c */
+#define FETCH_WAIT_MS "100" /* as source/kafka_config.c */
 
 static int64_t clock_us(clockid_t id)
 {
