@@ -3,6 +3,7 @@
  * orders items at any time. An event at t makes c = 2^(a - t/H) + 1. (Forward decay: Cormode, Shkapenyuk, Srivastava, Xu, "Forward
  * decay: a practical time decay model for streaming systems", ICDE 2009; the landmark here moves with t, so nothing overflows.) */
 #include <math.h>
+#include <string.h>
 
 #include "base/special.h"
 #include "model/model_priv.h"
@@ -49,7 +50,23 @@ static void find_least(const struct model *m, int h, struct popular *p)
             p->least = i;
 }
 
-/* Keys only grow and only when their item is chosen, so an item outside need be looked at only then: the list stays exact. */
+/* In order of index, whatever the order of coming: sums over candidates must not depend on it. */
+static void insert_sorted(struct popular *p, uint32_t item)
+{
+    int at = p->n++;
+    for (; at > 0 && p->items[at - 1] > item; at--)
+        p->items[at] = p->items[at - 1];
+    p->items[at] = item;
+}
+
+static void remove_at(struct popular *p, int at)
+{
+    memmove(&p->items[at], &p->items[at + 1], (size_t)(p->n - at - 1) * sizeof p->items[0]);
+    p->n--;
+}
+
+/* Keys only grow and only when their item is chosen, so an item outside need be looked at only
+ * then: the list stays exact. */
 static void offer_popular(struct model *m, int h, uint32_t item)
 {
     struct popular *p = &m->popular[h];
@@ -59,12 +76,12 @@ static void offer_popular(struct model *m, int h, uint32_t item)
                 find_least(m, h, p);
             return;
         }
-    if (p->n < MODEL_POPULAR)
-        p->items[p->n++] = item;
-    else if (more_popular(m, h, item, p->items[p->least]))
-        p->items[p->least] = item;
-    else
-        return;
+    if (p->n == MODEL_POPULAR) {
+        if (!more_popular(m, h, item, p->items[p->least]))
+            return;
+        remove_at(p, p->least);
+    }
+    insert_sorted(p, item);
     find_least(m, h, p);
 }
 
