@@ -27,7 +27,7 @@ enum rows_kind {
     ROWS_WATCH = 9,   /* reward: watch-time histograms, key = duration bucket */
     ROWS_DUPLICATES =
         10, /* guard: one row a partition: generations, counts, sums; ids are in the duplicate log */
-    ROWS_COOCCUR = 11,  /* model: key = item index */
+    ROWS_COOCCUR = 11, /* model: key = item index */
     ROWS_N_KINDS
 };
 
