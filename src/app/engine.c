@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "app/engine_priv.h"
@@ -140,6 +141,8 @@ static enum zl_status turn(struct engine *e, struct zl_error *err)
 /* Writes lists that are due: all of them at the end of a file (while the store is there), else for a bounded time. */
 static void drain_lists(struct engine *e, bool all)
 {
+    if (e->cfg->sink.kind == SINK_STDOUT && !sink_connected(e->sink, NULL, 0))
+        return;
     int64_t until_ns = clock_monotonic_ns() + STOP_LISTS_MS * NS_A_MS, now_ns;
     while ((now_ns = clock_monotonic_ns()) < until_ns && publish_pending(e->publish) > 0 &&
            !(e->stopping && all)) {
@@ -162,10 +165,19 @@ static enum zl_status settle_held(struct engine *e, struct zl_error *err)
     return ZL_OK;
 }
 
-static enum zl_status finish(struct engine *e, bool at_end, struct zl_error *err)
+/* At the end of a file nobody will come back for what was not written. */
+static enum zl_status say_unwritten(struct engine *e, bool at_end, struct zl_error *err)
 {
-    TRY(settle_held(e, err));
-    drain_lists(e, at_end);
+    char why[256] = "";
+    uint32_t n = publish_pending(e->publish);
+    if (n == 0 || !at_end)
+        return ZL_OK;
+    sink_connected(e->sink, why, sizeof why);
+    return zl_fail(err, ZL_EUNREACHABLE, "%u lists could not be written: %s", n, why);
+}
+
+static enum zl_status last_checkpoint(struct engine *e, struct zl_error *err)
+{
     if (!e->checkpoint || e->held)
         return ZL_OK; /* the newest sealed moment stands; what came after is read again */
     dead_letters_sync(e->dead_letters);
@@ -177,6 +189,25 @@ static enum zl_status finish(struct engine *e, bool at_end, struct zl_error *err
     return st;
 }
 
+static enum zl_status finish(struct engine *e, bool at_end, struct zl_error *err)
+{
+    TRY(settle_held(e, err));
+    drain_lists(e, at_end);
+    TRY(last_checkpoint(e, err));
+    return say_unwritten(e, at_end, err);
+}
+
+/* stdout that is gone does not come back. A reader that has seen enough (`| head`) is a clean end. */
+static enum zl_status ask_stdout(struct engine *e, struct zl_error *err)
+{
+    char why[256] = "";
+    if (!e->opt.serve || e->cfg->sink.kind != SINK_STDOUT ||
+        sink_connected(e->sink, why, sizeof why))
+        return ZL_OK;
+    e->stopping = 1;
+    return strstr(why, strerror(EPIPE)) ? ZL_OK : zl_fail(err, ZL_EIO, "%s", why);
+}
+
 enum zl_status engine_run(struct engine *e, struct zl_error *err)
 {
     enum zl_status st = ZL_OK;
@@ -184,13 +215,16 @@ enum zl_status engine_run(struct engine *e, struct zl_error *err)
     watch_tick(e, clock_monotonic_ns());
     while (st == ZL_OK && !e->stopping) {
         st = turn(e, err);
+        enum zl_status gone = ask_stdout(e, err);
+        if (gone != ZL_OK)
+            return gone;
         metrics_set(METRIC_LOOP_BEAT, 0, (double)clock_wall_ms() * 1e-3);
     }
     if (st != ZL_OK && st != ZL_END)
         return st;
     LOG(INFO, "engine", "%s: writing due lists and a last checkpoint",
         e->stopping ? "asked to stop" : "end of the input");
-    return finish(e, st == ZL_END, err);
+    return finish(e, st == ZL_END && !e->stopping, err);
 }
 
 void engine_stop(struct engine *e)

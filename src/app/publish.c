@@ -44,6 +44,7 @@ struct publish {
     struct ticket *tickets;
     uint32_t n_tickets, free_ticket, n_on_the_way;
     uint64_t connections;
+    uint32_t blocks;                 /* ranked so far */
     uint32_t round_at, round_active; /* the round over all lists: next user, active ones so far */
     struct zl_span names[ZL_MAX_LIST];
 };
@@ -150,6 +151,8 @@ void publish_mark_active(struct publish *p)
         return;
     for (uint32_t u = 0; u < model_users(p->model); u++) {
         int64_t last_ms = model_user_last_ms(p->model, u);
+        if (model_user_forgotten(p->model, u))
+            publish_forget(p, u); /* the store may not have heard it */
         if (last_ms == 0 || last_ms < since)
             continue;
         entry_of(p, u)->has_list = false; /* the store may have lost it */
@@ -337,7 +340,8 @@ int publish_due(struct publish *p, int64_t now_ns, bool idle, int64_t budget_ns)
     int ranked = 0;
     send_cuts(p);
     while (sink_room(p->sink) > 0) {
-        if (fresh_due(p, now_ns, idle))
+        bool backlog_turn = p->backlog.n && ++p->blocks % 4 == 0; /* new events do not starve it */
+        if (!backlog_turn && fresh_due(p, now_ns, idle))
             ranked += rank_some(p, DUE_FRESH);
         else if (p->backlog.n)
             ranked += rank_some(p, DUE_BACKLOG);
@@ -368,6 +372,8 @@ static void take_answer(struct publish *p, const struct sink_answer *a)
         observe_freshness(t);
     } else {
         struct entry *e = entry_of(p, t->user);
+        e->sent_ms = t->sent_ms ? t->sent_ms : e->sent_ms; /* the older event still waits */
+        e->log_ms = t->log_ms ? t->log_ms : e->log_ms;
         e->has_list = false;
         stand(p, t->user, e->forget ? DUE_CUT : a->result == SINK_FAILED ? DUE_BACKLOG : DUE_STALE);
     }

@@ -70,6 +70,7 @@ static void count_event(struct model *m, struct user *u, const struct zl_event *
     rows_touch(&m->track, 0);
     m->event_counts[ev->type]++;
     u->counts[ev->type]++;
+    u->forgotten = false;
     u->partition = ev->from.partition;
     u->reward_table_micro += table_reward(ev);
     if (ev->item == ZL_NO_INDEX)
@@ -353,7 +354,14 @@ const uint64_t *model_event_counts(const struct model *m)
 
 void model_forget(struct model *m, uint32_t user)
 {
-    users_clear(users_to_change(&m->users, user));
+    struct user *u = users_to_change(&m->users, user);
+    users_clear(u);
+    u->forgotten = true;
+}
+
+bool model_user_forgotten(const struct model *m, uint32_t user)
+{
+    return user < m->users.count && users_row(&m->users, user)->forgotten;
 }
 
 void model_set_opt_out(struct model *m, uint32_t user, bool opted_out)

@@ -135,6 +135,8 @@ int32_t model_user_partition(const struct model *m, uint32_t user); /* of the us
 const uint64_t *model_event_counts(const struct model *m);
 
 /* ---- privacy ---- */
+/* Nothing has come of the user since model_forget: the list must be gone from the store. */
+bool model_user_forgotten(const struct model *m, uint32_t user);
 void model_forget(struct model *m, uint32_t user);
 void model_set_opt_out(struct model *m, uint32_t user, bool opted_out);
 

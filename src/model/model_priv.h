@@ -97,7 +97,7 @@ struct user {
     uint32_t session;  /* running number for events without session_id */
     int32_t partition; /* of the newest event: the log that versions this user's list */
     uint16_t n_history, n_impressed;
-    bool opted_out;
+    bool opted_out, forgotten;
     struct seen seen;
     /* MODEL_IMPRESSED entries, made when the first comes; oldest first */
     struct model_impressed *impressed;

@@ -193,7 +193,7 @@ static void rows_write(const void *room, uint32_t key, struct rows_buffer *out)
     rows_put_i64(out, u->first_ms);
     rows_put_u32(out, u->session);
     rows_put_u32(out, (uint32_t)u->partition);
-    rows_put_u8(out, u->opted_out);
+    rows_put_u8(out, (uint8_t)(u->opted_out | u->forgotten << 1));
     rows_put_u32(out, u->n_history);
     for (int i = 0; i < u->n_history; i++) {
         rows_put_u32(out, u->history[i].item);
@@ -291,7 +291,9 @@ static enum zl_status rows_read(void *room, uint32_t key, struct rows_cursor *in
     u->first_ms = rows_get_i64(in);
     u->session = rows_get_u32(in);
     u->partition = (int32_t)rows_get_u32(in);
-    u->opted_out = rows_get_u8(in);
+    uint8_t flags = rows_get_u8(in);
+    u->opted_out = flags & 1;
+    u->forgotten = flags >> 1 & 1;
     read_history(t, u, in);
     read_seen(u, in);
     read_impressed(u, in);

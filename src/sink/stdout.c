@@ -16,9 +16,12 @@
 
 #include "base/check.h"
 
+#define STALL_MS 100
+#define PIECE ((size_t)4096)
+
 struct sink_stdout {
     struct sink base;
-    bool lines, gone;
+    bool lines, gone, stalled; /* stalled: the reader has not taken everything yet */
     char *text;
     size_t len, capacity;
     uint64_t *tokens; /* taken and not handed out; a queue from the front */
@@ -37,7 +40,8 @@ static const struct sink_stdout *own_const(const struct sink *s)
 
 static int stdout_room(const struct sink *s)
 {
-    return own_const(s)->gone ? 0 : s->cfg.inflight - own_const(s)->n_tokens;
+    const struct sink_stdout *o = own_const(s);
+    return o->gone || o->stalled ? 0 : s->cfg.inflight - o->n_tokens;
 }
 
 static int stdout_inflight(const struct sink *s)
@@ -64,33 +68,41 @@ static void stdout_put(struct sink *s, const struct sink_list *list, int64_t ttl
     o->text[o->len++] = '\n';
 }
 
-/* Waits for a slow reader: on a pipe that is the back-pressure one wants. */
-static bool write_all(const char *text, size_t len)
+/* A slow reader holds us up, which on a pipe is the back-pressure one wants, but never for longer than STALL_MS at a
+ * time: the engine must see that it is asked to stop. Returns how much was written; *failed: it cannot be. */
+static size_t write_some(const char *text, size_t len, bool *failed)
 {
-    while (len) {
-        ssize_t n = write(STDOUT_FILENO, text, len);
-        if (n < 0 && errno == EAGAIN)
-            poll(&(struct pollfd){.fd = STDOUT_FILENO, .events = POLLOUT}, 1, -1);
-        else if (n < 0 && errno != EINTR)
-            return false;
-        if (n > 0) {
-            text += n;
-            len -= (size_t)n;
-        }
+    size_t done = 0;
+    while (done < len) {
+        struct pollfd p = {.fd = STDOUT_FILENO, .events = POLLOUT};
+        if (poll(&p, 1, STALL_MS) <= 0)
+            break;
+        size_t piece =
+            len - done < PIECE ? len - done : PIECE; /* a pipe with room takes as much at once */
+        ssize_t n = write(STDOUT_FILENO, text + done, piece);
+        if (n > 0)
+            done += (size_t)n;
+        *failed = n < 0 && errno != EINTR && errno != EAGAIN;
+        if (n < 0)
+            break;
     }
-    return true;
+    return done;
 }
 
 static void flush_lines(struct sink_stdout *o)
 {
+    bool failed = false;
     if (o->gone || o->len == 0)
         return;
-    if (!write_all(o->text, o->len)) {
-        o->gone = true;
-        o->base.failures++;
-        snprintf(o->base.why, sizeof o->base.why, "stdout cannot be written: %s", strerror(errno));
-    }
+    size_t done = write_some(o->text, o->len, &failed);
+    o->len -= done;
+    memmove(o->text, o->text + done, o->len);
+    if (!failed)
+        return;
+    o->gone = true;
     o->len = 0;
+    o->base.failures++;
+    snprintf(o->base.why, sizeof o->base.why, "stdout cannot be written: %s", strerror(errno));
 }
 
 static int stdout_poll(struct sink *s, int64_t now_ns, struct sink_answer *answers, int max)
@@ -98,6 +110,9 @@ static int stdout_poll(struct sink *s, int64_t now_ns, struct sink_answer *answe
     (void)now_ns;
     struct sink_stdout *o = own(s);
     flush_lines(o);
+    o->stalled = o->len > 0;
+    if (o->stalled)
+        return 0;
     int n = o->n_tokens < max ? o->n_tokens : max;
     for (int i = 0; i < n; i++)
         answers[i] = (struct sink_answer){.token = o->tokens[i],
