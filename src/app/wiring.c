@@ -77,7 +77,6 @@ static struct model_config model_of(const struct config *cfg)
                                  .half_lives = {20000, 2000, 300},
                                  .cooccur_half_life = 200000,
                                  .session_gap_ms = cfg->model.session_gap,
-                                 .r_max = cfg->reward.r_max,
                                  .seed = (uint64_t)cfg->model.seed};
 }
 

@@ -45,7 +45,6 @@ struct model_config {
     double half_lives[MODEL_HALF_LIVES]; /* positives: slow, middle, fast */
     double cooccur_half_life;            /* positives */
     int64_t session_gap_ms;              /* 30 min */
-    double r_max;
     uint64_t seed;
 };
 

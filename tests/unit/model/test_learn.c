@@ -31,7 +31,6 @@ static struct model *small_model(double learning_rate, double kappa)
                                .half_lives = {100, 10, 5},
                                .cooccur_half_life = 500,
                                .session_gap_ms = 1800000,
-                               .r_max = 5,
                                .seed = 7};
     struct model *m;
     struct zl_error err;

@@ -28,7 +28,6 @@ static struct model *open_model(void)
                                .half_lives = {1000, 100, 10},
                                .cooccur_half_life = 500,
                                .session_gap_ms = 1800000,
-                               .r_max = 5,
                                .seed = 3};
     struct model *m;
     struct zl_error err;

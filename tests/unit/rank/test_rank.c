@@ -59,7 +59,6 @@ static struct world make_world(uint64_t seed)
                               .half_lives = {1000, 100, 10},
                               .cooccur_half_life = 500,
                               .session_gap_ms = 1800000,
-                              .r_max = 5,
                               .seed = seed};
     assert_int_equal(model_open(&mc, &w.m, &err), ZL_OK);
     assert_int_equal(ids_open(ROWS_ITEM_IDS, "items", 1024, &w.ids, &err), ZL_OK);
