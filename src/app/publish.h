@@ -3,7 +3,8 @@
  *          when its items or their order changed, or when half of its TTL has passed. While the store is away there is one bit a
  *          user and no queue of lists; on every new connection all active users are due. A blocked item is cut out of every list
  *          written before anything else is ranked.
- * Order    cut lists first, then users with new events, then the backlog (returned store, stale answers, old lists).
+ * Order    cut lists first, then users with new events, then the backlog (returned store, stale answers, old lists), which has
+ *          one block of four while new events keep coming.
  * Memory   (40 + 4 n) bytes a user that ever had a list; reserved for max_users.
  * Threads  the engine's loop only. */
 #ifndef APP_PUBLISH_H

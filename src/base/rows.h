@@ -16,7 +16,8 @@
 
 /* Kinds are written to disk: never renumber. Loading goes in this order. */
 enum rows_kind {
-    ROWS_ENGINE = 1,   /* app: one row, key 0: partitions' clocks and other loop state */
+    ROWS_ENGINE =
+        1, /* reserved: no room writes it yet; positions and clocks have a block of their own */
     ROWS_ITEM_IDS = 2, /* base/ids of items, courses, users: key = index, bytes = id */
     ROWS_COURSE_IDS = 3,
     ROWS_USER_IDS = 4,

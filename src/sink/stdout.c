@@ -1,6 +1,7 @@
 /* Lists as lines on stdout, for a pipeline without any service: {"user":"...", and then the fields of the stored value.
  *
- * Lines of one round of the loop are gathered and written together by sink_poll, which then answers SINK_WRITTEN for each. When
+ * Lines of one round of the loop are gathered and written together by sink_poll, which then answers SINK_WRITTEN for each. A reader
+ * that is slow gets no more room until it has taken what is there; a call waits for it at most STALL_MS. When
  * the reader has gone (EPIPE: `zhiliu run ... | head`) everything open is answered SINK_FAILED and no room is given any more; the
  * engine sees it in sink_connected and ends. The same store without a descriptor is SINK_NONE.
  */
