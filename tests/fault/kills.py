@@ -164,7 +164,7 @@ def check_hits(rig, platform, killed, calm):
     pairs = list(hits_at_10(platform, reranked(platform, killed), reranked(platform, calm)))
     n, hr, expected = len(pairs), sum(a for a, _ in pairs) / len(pairs), sum(b for _, b in pairs) / len(pairs)
     error = sum(a != b for a, b in pairs) ** 0.5 / n
-    rig.check(abs(hr - expected) <= max(0.01, 3 * error), "(a) HR@10 of later events within 0.01 of the undisturbed run",
+    rig.check(abs(hr - expected) <= max(0.01, 3 * error), "(a) HR@10 of later events within 0.01, or three standard errors, of the undisturbed run",
               f"{hr:.4f} killed, {expected:.4f} undisturbed, standard error of the difference {error:.4f}, {n} tries")
 
 
