@@ -8,6 +8,7 @@
 #include "app/commands.h"
 #include "app/engine.h"
 #include "app/evaluate.h"
+#include "app/score_types.h"
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/hash.h"
@@ -37,6 +38,7 @@ struct pass {
     enum protocol protocol;
     uint64_t events, learn_until; /* holdout */
     int fold;                     /* k-fold: users of this fold are tested, never learned from */
+    uint32_t types; /* --score: bits of the types that are tested; 0: what is rewarded */
 };
 
 static enum engine_use use_of(void *ctx, const struct zl_event *ev)
@@ -54,6 +56,8 @@ static enum engine_use use_of(void *ctx, const struct zl_event *ev)
 
 static bool tested(const struct pass *p, const struct zl_event *ev)
 {
+    if (p->types ? !(p->types >> ev->type & 1) : ev->reward_micro <= 0)
+        return false;
     if (p->protocol == HOLDOUT_BY_TIME)
         return p->events > p->learn_until; /* use_of has counted this one */
     if (p->protocol == FOLD_BY_USER)
@@ -104,7 +108,7 @@ static void rival_take(struct rival *r, const struct engine *e, const struct zl_
 static void on_scored(void *ctx, const struct zl_event *ev, const struct rank_result *r)
 {
     struct pass *p = ctx;
-    if (ev->reward_micro <= 0 || !tested(p, ev))
+    if (!tested(p, ev))
         return;
     evaluate_take(p->evaluate, engine_model(p->engine), ev, r);
     if (p->rival)
@@ -191,10 +195,12 @@ static enum zl_status test_all(const struct args *args, const struct config *cfg
     enum protocol protocol = protocol_of(args);
     double skip = protocol == PREQUENTIAL ? args_number(args, "skip") : 0;
     uint64_t events, messages, digest;
-    uint32_t n_items = 0;
+    uint32_t n_items = 0, types;
+    TRY(score_types_parse(args_text(args, "score"), &types, err));
     TRY(time_learning(args, cfg, out, &events, err));
     for (int fold = 0; fold < (protocol == FOLD_BY_USER ? FOLDS : 1); fold++) {
-        struct pass p = {.evaluate = out->evaluate, .protocol = protocol, .fold = fold};
+        struct pass p = {
+            .evaluate = out->evaluate, .protocol = protocol, .fold = fold, .types = types};
         p.rival = rival->model ? rival : NULL;
         p.learn_until = (uint64_t)(HOLDOUT * (double)events);
         TRY(run_pass(args, cfg, &p, &messages, &digest, &n_items, err));

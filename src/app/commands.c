@@ -144,6 +144,8 @@ static const struct commands_flag flags[] = {
     TEXT("items", EVALUATE, "FILE", NULL, "descriptions of items"),
     CHOICE("protocol", EVALUATE, "prequential|holdout|kfold", "prequential",
            "how to split learning from testing"),
+    TEXT("score", EVALUATE, "TYPES", NULL,
+         "test on these types only, say coin,like; without it on all that are rewarded"),
     INTEGER("seeds", EVALUATE, "1", 1, 100, "runs with seeds model.seed, model.seed + 1, ..."),
     TEXT("pipeline", EVALUATE, "FILE", NULL, "the configuration; default: the defaults"),
     TEXT("baseline", EVALUATE, "NAME", NULL,
