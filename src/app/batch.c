@@ -141,6 +141,16 @@ static void collect_guard_rejects(struct engine *e, const struct zl_event *event
     }
 }
 
+static void learn_similar(struct engine *e, const struct zl_event *ev)
+{
+    struct rank_similar_result result;
+    if (e->cfg->similar.n == 0)
+        return;
+    if (e->opt.similar_scored && rank_similar_test(e->rank_similar, ev, &result))
+        e->opt.similar_scored(e->opt.ctx, ev, &result);
+    rank_similar_learn(e->rank_similar, ev);
+}
+
 /* Before an event is learned: it tests the model as it is, and teaches the mix of the parts. An item
  * enters the catalogue just before its first event. */
 static void before_learning(void *ctx, const struct zl_event *ev)
@@ -155,8 +165,10 @@ static void before_learning(void *ctx, const struct zl_event *ev)
     }
     if (e->opt.use)
         model_set_learning(e->model, use == ENGINE_LEARN);
-    if (use == ENGINE_LEARN)
+    if (use == ENGINE_LEARN) {
         rank_learn_mix(e->rank, ev);
+        learn_similar(e, ev);
+    }
 }
 
 static void mark_user(struct engine *e, const struct zl_event *ev, int64_t now_ns)

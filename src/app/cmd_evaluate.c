@@ -8,6 +8,7 @@
 #include "app/commands.h"
 #include "app/engine.h"
 #include "app/evaluate.h"
+#include "app/evaluate_similar.h"
 #include "app/score_types.h"
 #include "base/check.h"
 #include "base/clock.h"
@@ -341,6 +342,8 @@ static int evaluate_seed(const struct args *args, struct config *cfg, int64_t se
     struct zl_error err = {""};
     int code = 0;
     cfg->model.seed = seed;
+    if (args_on(args, "similar"))
+        return evaluate_similar(args, cfg);
     enum zl_status st = evaluate(args, cfg, &o, &err);
     if (st == ZL_OK)
         print_outcome(args, cfg, &o);

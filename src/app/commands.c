@@ -155,6 +155,8 @@ static const struct commands_flag flags[] = {
             "newest positives ials is retrained on, 0: all"),
     TEXT("against", EVALUATE, "FILE", NULL,
          "a second configuration, compared hit by hit (McNemar)"),
+    SWITCH("similar", EVALUATE,
+           "test related lists instead: the next choice given only the one before"),
     TEXT("from", REPLAY, "P:OFFSET,...", NULL, "first offset of each partition"),
     TEXT("until", REPLAY, "P:OFFSET,...", NULL, "offset of each partition to stop before"),
     TEXT("checkpoint", REPLAY, "FOLDER", NULL, "write the final state there"),

@@ -73,9 +73,15 @@ struct config {
         int64_t incarnation;
     } publish;
     struct {
+        int64_t n, every, ttl;
+    } similar;
+    struct {
+        int64_t n, every, ttl;
+    } hot;
+    struct {
         int kind; /* 0 redis, 1 stdout, 2 none */
         char *url, *username, *password, *password_file, *prefix;
-        bool scores;
+        bool scores, similar;
         int64_t inflight, timeout;
     } sink;
     struct {

@@ -19,6 +19,10 @@ struct engine;
 struct rank_result;
 typedef void (*engine_scored)(void *ctx, const struct zl_event *ev,
                               const struct rank_result *result);
+/* The same for the list of the user's newest item: called when there is one and another is chosen. */
+struct rank_similar_result;
+typedef void (*engine_similar_scored)(void *ctx, const struct zl_event *ev,
+                                      const struct rank_similar_result *result);
 /* What is done with an event: learned (default); tested and remembered, with no learned row moving;
  * remembered only. */
 enum engine_use { ENGINE_LEARN, ENGINE_TEST, ENGINE_SKIP };
@@ -33,6 +37,7 @@ struct engine_options {
     const struct zl_positions *until; /* replay: stop here */
     const char *file, *items_file;    /* replay: read these instead of the config's source */
     engine_scored scored;             /* NULL: no scores */
+    engine_similar_scored similar_scored; /* NULL: no scores */
     engine_use_of use;                /* NULL: all are learned */
     bool hold_items;                  /* described items are not served before their first event */
     void *ctx;
@@ -52,7 +57,9 @@ void engine_hang_up(struct engine *e);
 /* ---- what inspect and replay read ---- */
 struct model;
 struct catalog;
+struct rank_similar;
 const struct model *engine_model(const struct engine *e);
+struct rank_similar *engine_rank_similar(const struct engine *e);
 const struct catalog *engine_catalog(const struct engine *e);
 const struct ids *engine_users(const struct engine *e);
 const struct ids *engine_items(const struct engine *e);

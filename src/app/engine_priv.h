@@ -13,6 +13,7 @@
 #include "decode/decode.h"
 #include "guard/guard.h"
 #include "monitor/monitor.h"
+#include "rank/similar.h"
 #include "reward/reward.h"
 #include "source/source.h"
 
@@ -28,6 +29,7 @@ struct engine {
     struct catalog *catalog;
     struct model *model;
     struct rank *rank;
+    struct rank_similar *rank_similar;
     struct sink *sink;
 
     struct ids *users, *items, *courses;

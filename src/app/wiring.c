@@ -122,10 +122,12 @@ static enum zl_status open_catalog_to_rank(struct engine *e, struct zl_error *er
     TRY(catalog_open(&c, &e->catalog, err));
     struct model_config m = model_of(cfg);
     TRY(model_open(&m, &e->model, err));
-    return rank_open(&(struct rank_config){.n = (int)cfg->rank.n,
-                                           .max_items = (uint32_t)cfg->catalog.max_items,
-                                           .impression_penalty = cfg->rank.impression_penalty},
-                     e->model, catalog_served_array(e->catalog), e->items, &e->rank, err);
+    TRY(rank_open(&(struct rank_config){.n = (int)cfg->rank.n,
+                                        .max_items = (uint32_t)cfg->catalog.max_items,
+                                        .impression_penalty = cfg->rank.impression_penalty},
+                  e->model, catalog_served_array(e->catalog), e->items, &e->rank, err));
+    int n = cfg->similar.n ? (int)cfg->similar.n : 1; /* its row is there in any case */
+    return rank_similar_open(e->rank, n, &e->rank_similar, err);
 }
 
 static void collect_tables(struct engine *e)
@@ -136,6 +138,7 @@ static void collect_tables(struct engine *e)
     e->tables[e->n_tables++] = catalog_rows(e->catalog);
     e->n_tables +=
         model_rows(e->model, e->tables + e->n_tables, CHECKPOINT_MAX_TABLES - e->n_tables);
+    e->tables[e->n_tables++] = rank_similar_rows(e->rank_similar);
     e->tables[e->n_tables++] = reward_rows(e->reward);
     e->tables[e->n_tables++] = guard_rows(e->guard);
 }
@@ -303,6 +306,7 @@ void engine_close(struct engine *e)
     sink_close(e->sink, 500);
     dead_letters_close(e->dead_letters, 1000);
     checkpoint_close(e->checkpoint);
+    rank_similar_close(e->rank_similar);
     rank_close(e->rank);
     model_close(e->model);
     catalog_close(e->catalog);
@@ -324,6 +328,11 @@ void engine_close(struct engine *e)
 const struct model *engine_model(const struct engine *e)
 {
     return e->model;
+}
+
+struct rank_similar *engine_rank_similar(const struct engine *e)
+{
+    return e->rank_similar;
 }
 
 const struct catalog *engine_catalog(const struct engine *e)

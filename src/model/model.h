@@ -49,6 +49,7 @@ struct model_config {
 };
 
 struct model;
+struct model_history_entry;
 
 MUST_CHECK enum zl_status model_open(const struct model_config *cfg, struct model **out,
                                      struct zl_error *err);
@@ -90,6 +91,17 @@ const double *model_mixer(const struct model *m, uint32_t user, int *bucket);
 /* One softmax step of those weights towards item `chosen` (its place among n) with features f and mixed scores. */
 void model_learn_mixer(struct model *m, int bucket, const float *f, int stride, const float *scores,
                        int n, int chosen);
+/* ---- related items (similar.c) ---- */
+/* z (k floats) of somebody whose history is this item alone. */
+void model_similar_encode(const struct model *m, uint32_t item, float *z);
+/* As model_cooccur, of one item's row: sums[j] += C[item -> j], j is not the item. */
+uint32_t model_similar_cooccur(const struct model *m, uint32_t item, float *sums, uint32_t *touched);
+/* The user's history, newest first, lent until the user's next event; none of one who opted out. */
+const struct model_history_entry *model_similar_history(const struct model *m, uint32_t user,
+                                                        uint32_t *n);
+/* Before an event is learned: is it a choice of an item that is not in the user's history? *from: the newest that is. */
+bool model_similar_pair(const struct model *m, const struct zl_event *ev, uint32_t *from);
+
 uint64_t model_positives(const struct model *m);
 uint32_t model_item_positives(const struct model *m, uint32_t item);
 /* How many items the history of the user holds. */

@@ -1,0 +1,53 @@
+/* What the model knows of two items without anybody in between: what was chosen after one of them (its row of co-occurrence), and
+ * what somebody would be whose history is this item alone. The list of an item's page is made of these (rank/similar.c). */
+#include <string.h>
+
+#include "base/special.h"
+#include "base/vec.h"
+#include "model/model_priv.h"
+
+/* z of a history of one: W = 1, so beta and gamma have no say (learn.c). */
+void model_similar_encode(const struct model *m, uint32_t item, float *z)
+{
+    memset(z, 0, (size_t)m->cfg.k * sizeof *z);
+    vec_add_sum(z, 1, items_x(&m->items, item), items_q(&m->items, item), m->cfg.k);
+}
+
+uint32_t model_similar_cooccur(const struct model *m, uint32_t item, float *sums, uint32_t *touched)
+{
+    float scale;
+    uint32_t n = 0;
+    const struct cooccur_row *r = cooccur_row(&m->cooccur, item, m->window.n, &scale);
+    for (uint32_t i = 0; r && i < r->capacity; i++) {
+        uint32_t j = r->slots[i].item;
+        if (j == ZL_NO_INDEX || j == item)
+            continue;
+        if (sums[j] == 0)
+            touched[n++] = j;
+        sums[j] += scale * r->slots[i].weight;
+    }
+    return n;
+}
+
+const struct model_history_entry *model_similar_history(const struct model *m, uint32_t user,
+                                                        uint32_t *n)
+{
+    *n = 0;
+    if (user >= m->users.count || users_row(&m->users, user)->opted_out)
+        return NULL;
+    *n = users_row(&m->users, user)->n_history;
+    return users_row(&m->users, user)->history;
+}
+
+bool model_similar_pair(const struct model *m, const struct zl_event *ev, uint32_t *from)
+{
+    uint32_t n;
+    const struct model_history_entry *h = model_similar_history(m, ev->user, &n);
+    if (n == 0 || ev->item == ZL_NO_INDEX || ev->reward_micro <= 0 || ev->weight <= 0)
+        return false;
+    for (uint32_t i = 0; i < n; i++)
+        if (h[i].item == ev->item)
+            return false;
+    *from = h[0].item;
+    return true;
+}
