@@ -1,5 +1,6 @@
 /* model/model.h - users (a history, encoded afresh at every event) and items (learned vectors), one pass, in log order.
- * Formula  z_u = W^-beta * sum_l gamma^(l-1) (x_{h_l} + q_{h_l}), W = sum_l gamma^(l-1), h_1 newest (users.c);
+ * Formula  z_u = W^-beta * sum_l gamma^(l-1) rho_l (x_{h_l} + q_{h_l}), W = sum_l gamma^(l-1) rho_l, rho_l = 0.3 + 0.7 reward, h_1
+ *          newest (learn.c);
  *          score(u, j) = z_u . q_j + b_j;
  *          step: -r * log softmax of the chosen item among n negatives drawn from the newest B positives, each logit minus
  *          kappa * log Q (learn.c; Yi et al., "Sampling-bias-corrected neural modeling for large corpus item recommendations",

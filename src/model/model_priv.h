@@ -186,8 +186,8 @@ struct model {
 /* learn.c: one step towards `item` with this weight, from the user's history as it stands; draws keyed by where. */
 void learn_step(struct model *m, const struct user *u, uint32_t item, float weight,
                 struct rng *rng);
-/* Weights of history entries 0 .. n-1, W^-beta gamma^l; n is cut where they no longer matter. */
-int learn_history_weights(const struct model_config *cfg, int n, float *w);
+/* Weights of the history's entries, W^-beta gamma^l rho_l; how many: cut where they no longer matter. */
+int learn_history_weights(const struct model_config *cfg, const struct user *u, float *w);
 bool learn_encode(const struct model *m, const struct user *u, float *z);
 
 enum zl_status window_init(struct window *w, uint32_t size);

@@ -148,14 +148,22 @@ static void history_weights_are_the_formula(void **state)
 {
     (void)state;
     struct model_config cfg = {.gamma = 0.8, .beta = 0.5};
+    struct user *u = calloc(1, sizeof *u + 50 * sizeof u->history[0]);
     float w[MODEL_MAX_HISTORY];
-    double sum = 0;
-    for (int l = 0; l < 50; l++)
-        sum += pow(0.8, l);
-    int n = learn_history_weights(&cfg, 50, w);
-    assert_true(n > 20 && n <= 50);
-    for (int l = 0; l < n; l++)
-        assert_true(fabs((double)w[l] - pow(0.8, l) / sqrt(sum)) < 1e-6);
+    for (int graded = 0; graded < 2; graded++) {
+        double sum = 0, rho[50];
+        u->n_history = 50;
+        for (int l = 0; l < 50; l++) {
+            u->history[l].reward_micro = graded ? l * 100000 : 1000000;
+            rho[l] = graded ? 0.3 + 0.7 * l * 0.1 : 1;
+            sum += pow(0.8, l) * rho[l];
+        }
+        int n = learn_history_weights(&cfg, u, w);
+        assert_true(n > 20 && n <= 50);
+        for (int l = 0; l < n; l++)
+            assert_true(fabs((double)w[l] - rho[l] * pow(0.8, l) / sqrt(sum)) < 1e-6);
+    }
+    free(u);
 }
 
 static void log_share_is_the_log_of_the_count_in_the_window(void **state)
