@@ -57,6 +57,8 @@ static void take_item(struct engine *e, const struct zl_item *item)
     }
     uint32_t course = item->course_id.len ? ids_intern(e->courses, item->course_id) : ZL_NO_INDEX;
     catalog_put(e->catalog, index, item, course);
+    if (course != ZL_NO_INDEX)
+        model_know_course(e->model, course, convert_kind_of(item->course_id), item->price);
     if (!item->removed)
         model_know_item(e->model, index);
     metrics_add(METRIC_ITEMS, item->removed ? ZL_ITEM_REMOVED : item->status, 1);
@@ -105,6 +107,8 @@ static void resolve(struct engine *e, struct zl_event *ev)
             ev->user == ZL_NO_INDEX ? "model.max_users" : "catalog.max_items");
         return;
     }
+    if (ev->course != ZL_NO_INDEX)
+        model_know_course(e->model, ev->course, convert_kind_of(ev->course_id), 0);
     if (ev->item == ZL_NO_INDEX)
         return;
     catalog_observe(e->catalog, ev->item, ev);

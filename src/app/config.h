@@ -65,6 +65,14 @@ struct config {
         int64_t session_gap;
     } model;
     struct {
+        int64_t window;
+        double learning_rate;
+        struct {
+            double value;
+            bool per_price, again;
+        } outcomes[4]; /* by enum convert_kind */
+    } conversion;
+    struct {
         int64_t n, coalesce;
         double impression_penalty;
     } rank;

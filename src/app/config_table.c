@@ -51,6 +51,14 @@
             "reward of one " name " (before r_max)"                                                \
     }
 
+#define OUTCOME(name, kind, what, priced_def, again_def)                                           \
+    REAL("conversion.outcomes." name ".value", conversion.outcomes[kind].value, 0, 1e9, "1", 0,    \
+         "what one conversion of " what " is worth"),                                              \
+        BOOL("conversion.outcomes." name ".per_price", conversion.outcomes[kind].per_price,        \
+             priced_def, "value times the price in major units, where it is known"),               \
+        BOOL("conversion.outcomes." name ".again", conversion.outcomes[kind].again, again_def,     \
+             "a user may convert on the same one more than once")
+
 static const struct config_row rows[] = {
     CHOICE("source.kind", source.kind, "kafka|file", "kafka", CONFIG_SHAPES,
            "where events come from; a source.file given later than source.kind means file"),
@@ -148,6 +156,15 @@ static const struct config_row rows[] = {
     TIME("model.session_gap", model.session_gap, 1 * SECOND, 1 * DAY, "30m", 0,
          "without session_id, a pause longer than this begins a new session"),
 
+    TIME("conversion.window", conversion.window, 1 * MINUTE, 90 * DAY, "7d", 0,
+         "an enroll or purchase this long after a watch still counts as its conversion"),
+    REAL("conversion.learning_rate", conversion.learning_rate, 1e-6, 10, "0.1", 0,
+         "size of a step of the conversion head"),
+    OUTCOME("course", 0, "a course (any course_id without a prefix named here)", "off", "off"),
+    OUTCOME("subscription", 1, "a subscription (course_id sub:...)", "off", "off"),
+    OUTCOME("paid_question", 2, "a paid question (course_id q:...)", "off", "off"),
+    OUTCOME("ad", 3, "an ad (course_id ad:...)", "off", "on"),
+
     INT("rank.n", rank.n, 1, 1000, "50", 0, "items of a list"),
     TIME("rank.coalesce", rank.coalesce, 0, 1 * SECOND, "5ms", 0,
          "under load a list may wait this long for more events of its user; when idle it never "
@@ -215,6 +232,7 @@ static const struct {
     {"reward", "What an event is worth."},
     {"catalog", "What is known of an item."},
     {"model", "What is learned."},
+    {"conversion", "What leads to enrolments and purchases, and what these are worth."},
     {"rank", "How a list is made."},
     {"publish", "Which lists are written, and for how long."},
     {"similar", "Related items of an item's page."},

@@ -104,6 +104,14 @@ static void set_rows(struct engine *e)
         (double)(dead_letters_put_count(e->dead_letters) - dead_letters_acked(e->dead_letters)));
 }
 
+static void set_conversion(const struct engine *e)
+{
+    struct model_convert_info info;
+    model_convert_info(e->model, &info);
+    metrics_set(METRIC_CONVERSION_MEAN, 0, info.predicted);
+    metrics_set(METRIC_CONVERSION_MEAN, 1, info.observed);
+}
+
 void watch_tick(struct engine *e, int64_t now_ns)
 {
     struct words w = {.len = 0};
@@ -114,4 +122,5 @@ void watch_tick(struct engine *e, int64_t now_ns)
     set_lag(e);
     set_statistics(e);
     set_rows(e);
+    set_conversion(e);
 }

@@ -64,6 +64,14 @@ static void features_of(const struct config *cfg, int n_features[ZL_N_MODALITIES
 
 static struct model_config model_of(const struct config *cfg)
 {
+    struct convert_config convert = {.max_courses = MAX_COURSES,
+                                     .window_ms = cfg->conversion.window,
+                                     .learning_rate = cfg->conversion.learning_rate};
+    for (int k = 0; k < CONVERT_N_KINDS; k++) {
+        convert.outcomes[k].value = cfg->conversion.outcomes[k].value;
+        convert.outcomes[k].per_price = cfg->conversion.outcomes[k].per_price;
+        convert.outcomes[k].again = cfg->conversion.outcomes[k].again;
+    }
     return (struct model_config){.max_users = (uint32_t)cfg->model.max_users,
                                  .max_items = (uint32_t)cfg->catalog.max_items,
                                  .k = (int)cfg->model.k,
@@ -77,7 +85,8 @@ static struct model_config model_of(const struct config *cfg)
                                  .half_lives = {20000, 2000, 300},
                                  .cooccur_half_life = 200000,
                                  .session_gap_ms = cfg->model.session_gap,
-                                 .seed = (uint64_t)cfg->model.seed};
+                                 .seed = (uint64_t)cfg->model.seed,
+                                 .convert = convert};
 }
 
 /* ---- rooms ---- */

@@ -119,6 +119,21 @@ static void label_written(unsigned label, char *out, size_t len)
     snprintf(out, len, "result=\"%s\"", names[label]);
 }
 
+static void label_credited(unsigned label, char *out, size_t len)
+{
+    snprintf(out, len, "credited=\"%s\"", label ? "no" : "yes");
+}
+
+static void label_refund(unsigned label, char *out, size_t len)
+{
+    snprintf(out, len, "conversion=\"%s\"", label ? "unknown" : "known");
+}
+
+static void label_mean(unsigned label, char *out, size_t len)
+{
+    snprintf(out, len, "of=\"%s\"", label ? "observed" : "predicted");
+}
+
 static void label_rows(unsigned label, char *out, size_t len)
 {
     static const char *const names[] = {"users", "items", "courses", "other"};
@@ -181,6 +196,16 @@ static const struct row table[METRIC_N] = {
         "From the producer's sent_ms to the store's acknowledgement of the list that followed.", PLAIN, SECONDS(1)},
     [METRIC_FRESHNESS_LOG] = {"zhiliu_freshness_log_seconds", HISTOGRAM,
         "From the Kafka timestamp to the store's acknowledgement of the list that followed.", PLAIN, SECONDS(2)},
+    [METRIC_CONVERSION_EXPOSURES] = {"zhiliu_conversion_exposures_total", COUNTER,
+        "Watches that might have led to an enrolment or a purchase.", PLAIN},
+    [METRIC_CONVERSIONS] = {"zhiliu_conversions_total", COUNTER,
+        "First enrolments or purchases of a user and course; credited to a watch, or without one in the window.",
+        LABELS("credited", label_credited, 2)},
+    [METRIC_CONVERSION_REFUNDS] = {"zhiliu_conversion_refunds_total", COUNTER,
+        "Refunds; known ones took their conversion back.", LABELS("conversion", label_refund, 2)},
+    [METRIC_CONVERSION_MEAN] = {"zhiliu_conversion_rate", GAUGE,
+        "Conversions an exposure, as predicted before and as observed since; far apart: not calibrated.",
+        LABELS("of", label_mean, 2)},
     [METRIC_LISTS_RANKED] = {"zhiliu_lists_ranked_total", COUNTER, "Lists ranked.", PLAIN},
     [METRIC_LISTS_UNCHANGED] = {"zhiliu_lists_unchanged_total", COUNTER,
         "Lists ranked that equal what was written last.", PLAIN},

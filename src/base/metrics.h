@@ -32,6 +32,10 @@ enum metric {
     METRIC_STAGE_SECONDS,        /* histogram, label enum metric_stage */
     METRIC_FRESHNESS_SENT,       /* histogram, seconds from sent_ms to the store's answer */
     METRIC_FRESHNESS_LOG,        /* histogram, seconds from the Kafka timestamp to that */
+    METRIC_CONVERSION_EXPOSURES, /* counter */
+    METRIC_CONVERSIONS,          /* counter, label 0 credited to an exposure 1 not */
+    METRIC_CONVERSION_REFUNDS,   /* counter, label 0 of a remembered conversion 1 of another */
+    METRIC_CONVERSION_MEAN,      /* gauge, label 0 predicted 1 observed */
     METRIC_LISTS_RANKED,         /* counter */
     METRIC_LISTS_UNCHANGED,      /* counter: ranked, equal to what was written */
     METRIC_LISTS_WRITTEN,        /* counter, label 0 ok 1 stale 2 failed */

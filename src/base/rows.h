@@ -29,6 +29,7 @@ enum rows_kind {
     ROWS_DUPLICATES =
         10, /* guard: one row a partition: generations, counts, sums; ids are in the duplicate log */
     ROWS_COOCCUR = 11, /* model: key = item index */
+    ROWS_CONVERT = 14, /* model: key 0 the conversion head, 1 + course index its rates */
     ROWS_SIMILAR = 18, /* rank: weights of related items, key 0 */
     ROWS_N_KINDS
 };

@@ -31,6 +31,8 @@ enum zl_status model_open(const struct model_config *cfg, struct model **out, st
     if ((st = cooccur_init(&m->cooccur, cfg->max_items, cfg->cooccur_half_life, err)) != ZL_OK)
         goto fail;
     mixer_init(&m->mixer);
+    if ((st = convert_open(&cfg->convert, &m->convert, err)) != ZL_OK)
+        goto fail;
     if ((st = rows_track_init(&m->track, 2 + (uint32_t)cfg->window / 16, err)) != ZL_OK)
         goto fail;
     *out = m;
@@ -45,6 +47,7 @@ void model_close(struct model *m)
     if (!m)
         return;
     rows_track_release(&m->track);
+    convert_close(m->convert);
     cooccur_release(&m->cooccur);
     window_release(&m->window);
     users_release(&m->users);
@@ -170,6 +173,7 @@ static void take_event(struct model *m, struct zl_event *ev)
     if (ev->item != ZL_NO_INDEX)
         items_know(&m->items, ev->item);
     count_event(m, u, ev);
+    convert_event(m, u, ev); /* predicts, so before anything is learned */
     uint32_t session = users_session(&m->users, u, ev);
     if (teaches(u, ev) && learn_event(m, u, ev, session))
         ev->outcome = ZL_LEARNED;
@@ -378,10 +382,11 @@ void model_loaded(struct model *m)
 
 int model_rows(struct model *m, struct rows_table *out, int max)
 {
-    ASSERT(max >= 4);
+    ASSERT(max >= 5);
     out[0] = items_rows(&m->items);
     out[1] = users_rows(&m->users);
     out[2] = model_global_rows(m);
     out[3] = cooccur_rows(&m->cooccur);
-    return 4;
+    out[4] = convert_rows(m->convert);
+    return 5;
 }

@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include "base/rows.h"
+#include "model/convert.h"
 #include "zhiliu/event.h"
 
 #define MODEL_MAX_HISTORY 64
@@ -47,6 +48,7 @@ struct model_config {
     double cooccur_half_life;            /* positives */
     int64_t session_gap_ms;              /* 30 min */
     uint64_t seed;
+    struct convert_config convert; /* convert.h */
 };
 
 struct model;

@@ -4,6 +4,7 @@
 
 #include "base/rng.h"
 #include "base/table.h"
+#include "model/convert_priv.h"
 #include "model/cooccur.h"
 #include "model/model.h"
 
@@ -102,6 +103,7 @@ struct user {
     /* MODEL_IMPRESSED entries, made when the first comes; oldest first */
     struct model_impressed *impressed;
     struct user_course *courses;          /* USER_COURSES, made when the first comes */
+    struct convert_user *convert;         /* likewise; see convert.h */
     struct model_history_entry history[]; /* cfg.history entries, newest first */
 };
 
@@ -173,6 +175,7 @@ struct model {
     double pop_total[MODEL_HALF_LIVES]; /* decayed number of positives */
     struct cooccur cooccur;
     struct mixer mixer;
+    struct convert *convert;
     struct popular popular[MODEL_HALF_LIVES];
     uint64_t event_counts[ZL_N_EVENT_TYPES];
     bool frozen;             /* model_set_learning(false) */

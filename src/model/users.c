@@ -25,6 +25,7 @@ void users_clear(struct user *u)
     free(u->seen.items);
     free(u->impressed);
     free(u->courses);
+    convert_user_release(u->convert);
     *u = (struct user){.opted_out = u->opted_out, .partition = u->partition};
 }
 
@@ -215,6 +216,7 @@ static void rows_write(const void *room, uint32_t key, struct rows_buffer *out)
         rows_put_u32s(out, u->courses[i].items, USER_COURSE_ITEMS);
         rows_put_i64(out, u->courses[i].at_ms);
     }
+    convert_user_write(u->convert, out);
 }
 
 static void read_history(const struct users *t, struct user *u, struct rows_cursor *in)
@@ -298,6 +300,7 @@ static enum zl_status rows_read(void *room, uint32_t key, struct rows_cursor *in
     read_seen(u, in);
     read_impressed(u, in);
     read_courses(u, in);
+    u->convert = convert_user_read(in);
     if (in->bad || in->at != in->end)
         return zl_fail(err, ZL_EBADDATA,
                        "user row %u is not of this form (is model.history that of the checkpoint?)",

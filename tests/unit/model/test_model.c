@@ -28,6 +28,7 @@ static struct model *open_model(void)
                                .half_lives = {1000, 100, 10},
                                .cooccur_half_life = 500,
                                .session_gap_ms = 1800000,
+                               .convert = {.max_courses = 16, .window_ms = 86400000},
                                .seed = 3};
     struct model *m;
     struct zl_error err;
@@ -306,16 +307,16 @@ static void random_stream(struct model *m, uint64_t seed, int n)
 
 static uint64_t digest(struct model *m)
 {
-    struct rows_table t[4];
-    return checkpoint_digest(t, model_rows(m, t, 4));
+    struct rows_table t[8];
+    return checkpoint_digest(t, model_rows(m, t, 8));
 }
 
 static void copy_rows(struct model *from, struct model *to)
 {
-    struct rows_table a[4], b[4];
+    struct rows_table a[8], b[8];
     struct zl_error err;
-    int n = model_rows(from, a, 4);
-    model_rows(to, b, 4);
+    int n = model_rows(from, a, 8);
+    model_rows(to, b, 8);
     for (int i = 0; i < n; i++)
         for (uint32_t key = 0; key < a[i].count(a[i].room); key++) {
             struct rows_buffer bytes = {0};
@@ -346,21 +347,21 @@ static void no_row_changes_without_being_touched_first(void **state)
     (void)state;
     struct model *m = open_model();
     random_stream(m, 21, 1000);
-    struct rows_table t[4];
-    int n = model_rows(m, t, 4);
+    struct rows_table t[8];
+    int n = model_rows(m, t, 8);
     for (int i = 0; i < n; i++) { /* forget all touches */
         for (uint32_t d = 0; d < t[i].track->n_dirty; d++)
             t[i].track->state[t[i].track->dirty[d]] = 0;
         t[i].track->n_dirty = 0;
     }
     for (int step = 0; step < 200; step++) {
-        static struct rows_buffer before[4][1200];
+        static struct rows_buffer before[8][1200];
         for (int i = 0; i < n; i++)
             for (uint32_t key = 0; key < t[i].count(t[i].room); key++) {
                 before[i][key].len = 0;
                 t[i].write(t[i].room, key, &before[i][key]);
             }
-        uint32_t counts[4];
+        uint32_t counts[8];
         for (int i = 0; i < n; i++)
             counts[i] = t[i].count(t[i].room);
         struct rng r = {(uint64_t)step + 77};

@@ -260,10 +260,10 @@ static void the_rank_of_an_item_is_its_place_among_all(void **state)
 
 static void copy_rows(struct model *from, struct model *to)
 {
-    struct rows_table a[4], b[4];
+    struct rows_table a[8], b[8];
     struct zl_error err;
-    int n = model_rows(from, a, 4);
-    model_rows(to, b, 4);
+    int n = model_rows(from, a, 8);
+    model_rows(to, b, 8);
     for (int i = 0; i < n; i++)
         for (uint32_t key = 0; key < a[i].count(a[i].room); key++) {
             struct rows_buffer bytes = {0};
@@ -277,8 +277,8 @@ static void copy_rows(struct model *from, struct model *to)
 
 static uint64_t digest(struct model *m)
 {
-    struct rows_table t[4];
-    return checkpoint_digest(t, model_rows(m, t, 4));
+    struct rows_table t[8];
+    return checkpoint_digest(t, model_rows(m, t, 8));
 }
 
 #define MANY (RANK_ALL + 300) /* more than are candidates as a whole */
