@@ -6,11 +6,21 @@
 
 #define ZL_MAX_LIST 1000
 
+/* Why an item stands at its place. */
+enum zl_slot {
+    ZL_SLOT_SCORED,   /* by its score */
+    ZL_SLOT_EXPLORED, /* drawn by chance; its propensity is known */
+    ZL_SLOT_FRESH,    /* lifted by the quota of fresh items */
+    ZL_SLOT_MOVED     /* by its score, but a rule passed over a better one here */
+};
+
 struct zl_slate {
-    uint32_t user;   /* index in the users' ids table */
-    int n;           /* items, 0..ZL_MAX_LIST */
-    uint32_t *items; /* indexes, best first; the caller's */
-    float *scores;   /* same length; the caller's */
+    uint32_t user;              /* index in the users' ids table */
+    int n;                      /* items, 0..ZL_MAX_LIST */
+    uint32_t *items;            /* indexes, best first; the caller's */
+    float *scores;              /* same length; the caller's */
+    const uint8_t *slots;       /* enum zl_slot of each place; the caller's */
+    const double *propensities; /* (0,1] at explored places, else 0; the caller's */
 };
 
 /* Version of a list as readers and the store's guard see it: compared as text, newer is greater. */

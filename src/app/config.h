@@ -77,6 +77,12 @@ struct config {
         double impression_penalty;
     } rank;
     struct {
+        struct {
+            int64_t slots, per;
+            double temperature, uncertainty, floor;
+        } explore;
+    } policy;
+    struct {
         int64_t active, ttl;
         int64_t incarnation;
     } publish;

@@ -100,6 +100,9 @@ void config_rules_check(struct config_load *l)
         check_topics(l);
     if (c->guard.skew > c->guard.future)
         rule(l, "guard.skew", "conflict", "guard.skew is larger than guard.future");
+    if (c->policy.explore.slots >= c->policy.explore.per)
+        rule(l, "policy.explore.slots", "conflict",
+             "policy.explore.slots must be smaller than policy.explore.per");
     if (*c->monitor.listen && !is_address(c->monitor.listen))
         rule(l, "monitor.listen", "wrong-value", "monitor.listen must be host:port, or off");
     read_password_file(l);

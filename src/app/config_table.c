@@ -172,6 +172,20 @@ static const struct config_row rows[] = {
     REAL("rank.impression_penalty", rank.impression_penalty, 0, 100, "0.3", 0,
          "what each showing without a watch takes off an item's score"),
 
+    INT("policy.explore.slots", policy.explore.slots, 0, 100, "1", 0,
+        "places of every policy.explore.per that are drawn by chance; 0: none"),
+    INT("policy.explore.per", policy.explore.per, 2, 1000, "20", 0,
+        "of so many places the last policy.explore.slots are drawn by chance; a list of half as "
+        "many has them too"),
+    REAL("policy.explore.temperature", policy.explore.temperature, 0.001, 1e6, "1", 0,
+         "how evenly is drawn, in mean rewards of such a showing; smaller: the best of them more "
+         "often"),
+    REAL("policy.explore.uncertainty", policy.explore.uncertainty, 0, 100, "1", 0,
+         "standard deviations added to what an item is thought to bring: more for what was shown "
+         "little"),
+    REAL("policy.explore.floor", policy.explore.floor, 0, 1, "0.1", 0,
+         "share of the chance that is given to all alike, so that no propensity is tiny"),
+
     TIME("publish.active", publish.active, 1 * SECOND, 30 * DAY, "1h", 0,
          "a user with an event within this time is active: the list is kept fresh"),
     TIME("publish.ttl", publish.ttl, 1 * SECOND, 365 * DAY, "7d", 0, "life of a stored list"),
@@ -234,6 +248,7 @@ static const struct {
     {"model", "What is learned."},
     {"conversion", "What leads to enrolments and purchases, and what these are worth."},
     {"rank", "How a list is made."},
+    {"policy", "What stands on a list beyond the score: places drawn by chance."},
     {"publish", "Which lists are written, and for how long."},
     {"similar", "Related items of an item's page."},
     {"hot", "Popular items by category, for users without a list."},

@@ -199,11 +199,15 @@ static uint32_t ticket_for(struct publish *p, uint32_t user)
     return index;
 }
 
-static void send_list(struct publish *p, uint32_t user, const float *scores)
+/* slate NULL: the list was cut since it was ranked; it claims nothing of scores and chances, whose places have moved. */
+static void send_list(struct publish *p, uint32_t user, const struct zl_slate *slate)
 {
     struct entry *e = entry_of(p, user);
-    struct sink_list list = {
-        .user_id = ids_name(p->users, user), .n = e->n, .items = p->names, .scores = scores};
+    struct sink_list list = {.user_id = ids_name(p->users, user), .n = e->n, .items = p->names};
+    if (slate) {
+        list.scores = slate->scores;
+        list.propensities = slate->propensities;
+    }
     list.version = version_now(p, user, &list.ts_ms);
     for (int i = 0; i < e->n; i++)
         p->names[i] = ids_name(p->items, e->list[i]);
@@ -241,7 +245,7 @@ static void take_slate(struct publish *p, const struct zl_slate *s)
     e->has_list = true;
     e->n = (uint16_t)s->n;
     memcpy(e->list, s->items, (size_t)s->n * sizeof *s->items);
-    send_list(p, s->user, s->scores);
+    send_list(p, s->user, s);
 }
 
 /* ---- blocked items ---- */
@@ -321,11 +325,15 @@ static int rank_some(struct publish *p, enum due line)
 {
     uint32_t users[RANK_BLOCK];
     struct zl_slate slates[RANK_BLOCK];
+    struct zl_version versions[RANK_BLOCK];
+    int64_t ts_ms;
     int n = take_users(p, line, sink_room(p->sink), users);
     if (n == 0)
         return 0;
     int64_t start_ns = clock_monotonic_ns();
-    rank_users(p->rank, users, n, slates);
+    for (int i = 0; i < n; i++)
+        versions[i] = version_now(p, users[i], &ts_ms);
+    rank_users(p->rank, users, versions, n, slates);
     int64_t ranked_ns = clock_monotonic_ns();
     for (int i = 0; i < n; i++)
         take_slate(p, &slates[i]);

@@ -89,6 +89,15 @@ static struct model_config model_of(const struct config *cfg)
                                  .convert = convert};
 }
 
+static struct rank_policy policy_of(const struct config *cfg)
+{
+    return (struct rank_policy){.explore = {.slots = (int)cfg->policy.explore.slots,
+                                            .per = (int)cfg->policy.explore.per,
+                                            .temperature = cfg->policy.explore.temperature,
+                                            .uncertainty = cfg->policy.explore.uncertainty,
+                                            .floor = cfg->policy.explore.floor}};
+}
+
 /* ---- rooms ---- */
 
 static enum zl_status open_ids(struct engine *e, struct zl_error *err)
@@ -133,7 +142,9 @@ static enum zl_status open_catalog_to_rank(struct engine *e, struct zl_error *er
     TRY(model_open(&m, &e->model, err));
     TRY(rank_open(&(struct rank_config){.n = (int)cfg->rank.n,
                                         .max_items = (uint32_t)cfg->catalog.max_items,
-                                        .impression_penalty = cfg->rank.impression_penalty},
+                                        .impression_penalty = cfg->rank.impression_penalty,
+                                        .seed = (uint64_t)cfg->model.seed,
+                                        .policy = policy_of(cfg)},
                   e->model, catalog_served_array(e->catalog), e->items, &e->rank, err));
     int n = cfg->similar.n ? (int)cfg->similar.n : 1; /* its row is there in any case */
     return rank_similar_open(e->rank, n, &e->rank_similar, err);

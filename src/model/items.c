@@ -137,6 +137,8 @@ static void rows_write(const void *room, uint32_t key, struct rows_buffer *out)
     rows_put_u32(out, s->positives);
     rows_put_f64(out, s->count);
     rows_put_f32(out, s->damp);
+    rows_put_f32(out, s->shown_explore);
+    rows_put_f32(out, s->reward_explore);
 }
 
 static enum zl_status rows_read(void *room, uint32_t key, struct rows_cursor *in,
@@ -169,6 +171,8 @@ static enum zl_status rows_read(void *room, uint32_t key, struct rows_cursor *in
     s->positives = rows_get_u32(in);
     s->count = rows_get_f64(in);
     s->damp = rows_get_f32(in);
+    s->shown_explore = rows_get_f32(in);
+    s->reward_explore = rows_get_f32(in);
     mark_changed(t, key);
     if (in->bad || in->at != in->end)
         return zl_fail(err, ZL_EBADDATA,

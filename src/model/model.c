@@ -108,6 +108,7 @@ static bool learn_item(struct model *m, struct user *u, uint32_t item, int64_t r
     bool known = users_take_history(u, item, &e);
     int64_t before = known && e.session == session ? e.reward_micro : 0;
     int64_t most = reward_micro > before ? reward_micro : before;
+    bool explored = known && e.session == session ? e.explored : users_was_explored(u, item);
     if (most > before && !m->frozen) {
         learn_step(m, u, item, (float)((double)(most - before) * 1e-6) * ev->weight, rng);
         if (before == 0) {
@@ -115,9 +116,14 @@ static bool learn_item(struct model *m, struct user *u, uint32_t item, int64_t r
             popularity_add(m, item);
             link_history(m, u, item, (double)most * 1e-6);
         }
+        if (explored)
+            explored_reward(m, item, (double)(most - before) * 1e-6 * (double)ev->weight);
     }
-    e = (struct model_history_entry){
-        .item = item, .session = session, .reward_micro = most, .ts_ms = ev->at_ms};
+    e = (struct model_history_entry){.item = item,
+                                     .session = session,
+                                     .reward_micro = most,
+                                     .ts_ms = ev->at_ms,
+                                     .explored = explored};
     users_push_history(&m->users, u, &e);
     return most > before;
 }
@@ -143,13 +149,22 @@ static bool learn_event(struct model *m, struct user *u, const struct zl_event *
     return learned;
 }
 
-static void remember(struct user *u, const struct zl_event *ev)
+static void remember_impression(struct model *m, struct user *u, const struct zl_event *ev)
+{
+    bool explored = ev->propensity > 0 && !u->opted_out;
+    if (users_has_seen(u, ev->item))
+        return;
+    users_note_impression(u, ev->item, explored);
+    if (explored && !m->frozen)
+        explored_note(m, ev->item, ev->weight);
+}
+
+static void remember(struct model *m, struct user *u, const struct zl_event *ev)
 {
     if (ev->item == ZL_NO_INDEX)
         return;
     if (ev->type == ZL_IMPRESSION) {
-        if (!users_has_seen(u, ev->item))
-            users_note_impression(u, ev->item);
+        remember_impression(m, u, ev);
         return;
     }
     users_forget_impression(u, ev->item);
@@ -177,7 +192,7 @@ static void take_event(struct model *m, struct zl_event *ev)
     uint32_t session = users_session(&m->users, u, ev);
     if (teaches(u, ev) && learn_event(m, u, ev, session))
         ev->outcome = ZL_LEARNED;
-    remember(u, ev);
+    remember(m, u, ev);
 }
 
 void model_batch(struct model *m, struct zl_event *events, int n, model_test test, void *ctx)

@@ -111,11 +111,16 @@ uint32_t model_item_positives(const struct model *m, uint32_t item);
 uint32_t model_history_length(const struct model *m, uint32_t user);
 /* false: events are counted and remembered, no learned row moves (holdout tests). Default true. */
 void model_set_learning(struct model *m, bool on);
+/* What showing by chance has taught of an item: decayed showings and the sum of their rewards. */
+void model_explored(const struct model *m, uint32_t item, double *shown, double *reward);
+/* Mean reward of a showing by chance, over all items; above 0. */
+double model_explored_mean(const struct model *m);
 /* Seen: newest first not promised. Lent until the user's next event. */
 const uint32_t *model_seen(const struct model *m, uint32_t user, uint32_t *n);
 /* Shown without a watch: items and how often. Lent likewise. */
 struct model_impressed {
     uint32_t item, times;
+    bool explored; /* it was shown by chance, in the newest of these showings */
 };
 const struct model_impressed *model_impressions(const struct model *m, uint32_t user, uint32_t *n);
 
@@ -125,6 +130,7 @@ struct model_history_entry {
     uint32_t session;     /* hash of session_id, or a running number */
     int64_t reward_micro; /* largest so far in that session */
     int64_t ts_ms;
+    bool explored; /* it was shown by chance: its rewards in this session tell of that showing */
 };
 struct model_user_info {
     uint32_t counts[ZL_N_EVENT_TYPES];

@@ -19,11 +19,12 @@ struct item_learned {
 struct item_stats {
     uint32_t counts[ZL_N_EVENT_TYPES];
     int64_t reward_table_micro, last_ms, first_ms;
-    double pop[MODEL_HALF_LIVES]; /* see popularity.c; -INFINITY: never chosen */
-    uint64_t first, last;         /* numbers of its first and newest positive; 0: none */
-    uint32_t positives;           /* how many in all */
-    double count;                 /* like pop, at the half-life of co-occurrence */
-    float damp;                   /* (count + 1)^-0.3 as of its newest positive */
+    double pop[MODEL_HALF_LIVES];        /* see popularity.c; -INFINITY: never chosen */
+    uint64_t first, last;                /* numbers of its first and newest positive; 0: none */
+    uint32_t positives;                  /* how many in all */
+    double count;                        /* like pop, at the half-life of co-occurrence */
+    float damp;                          /* (count + 1)^-0.3 as of its newest positive */
+    float shown_explore, reward_explore; /* see explored.c */
     uint32_t in_window; /* how often it stands in the window of positives; not written to rows */
     bool known;         /* the row's vectors are set */
     bool changed;       /* on the list for model_take_changed; not written to rows */
@@ -130,7 +131,8 @@ struct user *users_to_change(struct users *t, uint32_t user);
 uint32_t users_session(const struct users *t, struct user *u, const struct zl_event *ev);
 void users_note_seen(struct user *u, uint32_t item);
 bool users_has_seen(const struct user *u, uint32_t item);
-void users_note_impression(struct user *u, uint32_t item);
+void users_note_impression(struct user *u, uint32_t item, bool explored);
+bool users_was_explored(const struct user *u, uint32_t item);
 void users_forget_impression(struct user *u, uint32_t item);
 /* Takes the item's entry out of the history; false when there is none. */
 bool users_take_history(struct user *u, uint32_t item, struct model_history_entry *out);
@@ -178,8 +180,9 @@ struct model {
     struct convert *convert;
     struct popular popular[MODEL_HALF_LIVES];
     uint64_t event_counts[ZL_N_EVENT_TYPES];
-    bool frozen;             /* model_set_learning(false) */
-    struct rows_track track; /* global rows: 0 scalars, 1.. chunks of the window */
+    double shown_explore, reward_explore; /* of all items, decayed; see explored.c */
+    bool frozen;                          /* model_set_learning(false) */
+    struct rows_track track;              /* global rows: 0 scalars, 1.. chunks of the window */
     /* scratch of one step */
     float *z, *gz;
     float logits[MODEL_MAX_NEGATIVES + 1];
@@ -192,6 +195,10 @@ void learn_step(struct model *m, const struct user *u, uint32_t item, float weig
 /* Weights of the history's entries, W^-beta gamma^l rho_l; how many: cut where they no longer matter. */
 int learn_history_weights(const struct model_config *cfg, const struct user *u, float *w);
 bool learn_encode(const struct model *m, const struct user *u, float *z);
+
+/* explored.c: a showing by chance, and a reward that followed one. */
+void explored_note(struct model *m, uint32_t item, float weight);
+void explored_reward(struct model *m, uint32_t item, double reward);
 
 enum zl_status window_init(struct window *w, uint32_t size);
 void window_release(struct window *w);

@@ -69,6 +69,8 @@ static void rows_write(const void *room, uint32_t key, struct rows_buffer *out)
         rows_put_f64(out, m->pop_total[h]);
     for (int t = 0; t < ZL_N_EVENT_TYPES; t++)
         rows_put_u64(out, m->event_counts[t]);
+    rows_put_f64(out, m->shown_explore);
+    rows_put_f64(out, m->reward_explore);
     for (int b = 0; b < MODEL_BUCKETS; b++)
         for (int k = 0; k < MODEL_PARTS; k++) {
             rows_put_f64(out, m->mixer.w[b][k]);
@@ -87,6 +89,8 @@ static enum zl_status read_scalars(struct model *m, struct rows_cursor *in, stru
         m->pop_total[h] = rows_get_f64(in);
     for (int t = 0; t < ZL_N_EVENT_TYPES; t++)
         m->event_counts[t] = rows_get_u64(in);
+    m->shown_explore = rows_get_f64(in);
+    m->reward_explore = rows_get_f64(in);
     for (int b = 0; b < MODEL_BUCKETS; b++)
         for (int k = 0; k < MODEL_PARTS; k++) {
             m->mixer.w[b][k] = rows_get_f64(in);

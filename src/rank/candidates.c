@@ -6,7 +6,9 @@
 #include "base/special.h"
 #include "rank/rank_priv.h"
 
-#define SAMPLE 256 /* draws of what stands for the rest */
+#define SAMPLE 256         /* draws of what stands for the rest */
+#define NEWEST 64          /* newest items that are hardly chosen yet, at most, */
+#define NEWEST_LOOKED 256U /* among so many of the newest */
 
 static float *column(struct candidates *c, int part)
 {
@@ -154,6 +156,7 @@ void candidates_of(struct rank *r, const struct query *q)
     }
     unchoose_all(r);
     describe(r, q, 0);
+    r->candidates.n_listed = r->candidates.n;
 }
 
 /* A uniform sample of the items that are no candidates, each standing for many: with it the softmax over what is here estimates the
@@ -177,6 +180,25 @@ void candidates_add_sample(struct rank *r, const struct query *q, struct rng *rn
     special_log_all(&stands_for, &log_weight, 1);
     for (int i = from; i < c->n; i++)
         c->scores[i] += log_weight > 0 ? log_weight : 0;
+}
+
+/* Items are numbered in the order they became known, so the newest stand at the end. */
+void candidates_add_newest(struct rank *r, const struct query *q)
+{
+    struct candidates *c = &r->candidates;
+    int from = c->n, left = NEWEST;
+    if (r->pack.n_items <= RANK_ALL)
+        return; /* all are here */
+    for (int i = 0; i < from; i++)
+        choose_mark(r, c->items[i]);
+    uint32_t looked = r->pack.n_items < NEWEST_LOOKED ? r->pack.n_items : NEWEST_LOOKED;
+    for (uint32_t i = 1; i <= looked && left > 0; i++) {
+        uint32_t item = r->pack.n_items - i;
+        if (rank_eligible(r, q, item) && model_item_positives(r->model, item) <= RANK_COLD)
+            left -= choose(r, item);
+    }
+    unchoose_all(r);
+    describe(r, q, from);
 }
 
 int candidates_place(struct rank *r, const struct query *q, uint32_t item)

@@ -33,14 +33,15 @@ static enum zl_status reserve_tables(struct rank *r, struct zl_error *err)
 
 static void make_queries(struct rank *r)
 {
-    size_t n = (size_t)r->cfg.n,
-           heap = n + BEST_OF_CORE > BEST_OF_COOCCUR ? n + BEST_OF_CORE : BEST_OF_COOCCUR;
+    size_t n = (size_t)r->cfg.n;
     r->touched = (uint32_t *)(void *)r->touched_list.rows;
-    r->heap = xcalloc(heap, sizeof *r->heap);
+    r->heap = xcalloc(MAX_CANDIDATES, sizeof *r->heap);
     for (int i = 0; i < RANK_BLOCK; i++) {
         struct query *q = &r->queries[i];
         q->items = xcalloc(n, sizeof *q->items);
         q->scores = xcalloc(n, sizeof *q->scores);
+        q->slots = xcalloc(n, sizeof *q->slots);
+        q->propensities = xcalloc(n, sizeof *q->propensities);
         q->z = xcalloc((size_t)model_k(r->model), sizeof *q->z);
         q->met = table_row(&r->met, (uint32_t)i);
         q->core = table_row(&r->core, (uint32_t)i);
@@ -74,6 +75,8 @@ void rank_close(struct rank *r)
     for (int i = 0; i < RANK_BLOCK; i++) {
         free(r->queries[i].items);
         free(r->queries[i].scores);
+        free(r->queries[i].slots);
+        free(r->queries[i].propensities);
         free(r->queries[i].z);
     }
     free(r->heap);
@@ -160,31 +163,28 @@ static void begin_all(struct rank *r, const uint32_t *users, int n)
 
 /* ---- lists ---- */
 
-static void take_best(struct rank *r, struct query *q, struct zl_slate *slate)
-{
-    const struct candidates *c = &r->candidates;
-    struct topk best = {.heap = r->heap, .n_max = r->cfg.n, .before = rank_before, .ctx = r};
-    for (int i = 0; i < c->n; i++)
-        if (c->scores[i] >= topk_threshold(&best))
-            topk_offer(&best, c->scores[i], c->items[i]);
-    topk_sort(&best);
-    for (int i = 0; i < best.n; i++) {
-        q->items[i] = best.heap[i].key;
-        q->scores[i] = best.heap[i].score;
-    }
-    *slate =
-        (struct zl_slate){.user = q->user, .n = best.n, .items = q->items, .scores = q->scores};
-}
-
-void rank_users(struct rank *r, const uint32_t *users, int n, struct zl_slate *slates)
+void rank_users(struct rank *r, const uint32_t *users, const struct zl_version *versions, int n,
+                struct zl_slate *slates)
 {
     begin_all(r, users, n);
     for (int i = 0; i < n; i++) {
         candidates_of(r, &r->queries[i]);
+        policy_lay(r, &r->queries[i], versions ? &versions[i] : NULL, &slates[i]);
         candidates_done(r);
-        take_best(r, &r->queries[i], &slates[i]);
         query_end(&r->queries[i]);
     }
+}
+
+double rank_explore_propensity(struct rank *r, uint32_t user, const struct zl_version *v,
+                               uint32_t item, int position)
+{
+    struct zl_slate slate;
+    r->ask.item = item;
+    r->ask.place = position;
+    r->ask.answer = 0;
+    rank_users(r, &user, v, 1, &slate);
+    r->ask.place = 0;
+    return r->ask.answer;
 }
 
 /* ---- learning the mix ---- */

@@ -13,6 +13,7 @@
 
 #include "base/ids.h"
 #include "model/model.h"
+#include "rank/policy.h"
 #include "zhiliu/slate.h"
 
 #define RANK_BLOCK 8  /* users scored together */
@@ -22,6 +23,8 @@ struct rank_config {
     int n; /* list length, 1..ZL_MAX_LIST */
     uint32_t max_items;
     double impression_penalty;
+    uint64_t seed; /* of the draws of exploration */
+    struct rank_policy policy;
 };
 
 struct rank;
@@ -32,8 +35,16 @@ MUST_CHECK enum zl_status rank_open(const struct rank_config *cfg, struct model 
                                     struct rank **out, struct zl_error *err);
 void rank_close(struct rank *r);
 
-/* Ranks users[0..n): slates[i].user is set, items and scores point into rank's own memory, lent until the next call. n <= RANK_BLOCK. */
-void rank_users(struct rank *r, const uint32_t *users, int n, struct zl_slate *slates);
+/* Ranks users[0..n) under the policy: slates[i].user is set, its arrays point into rank's own memory, lent until the next call.
+ * versions[i] is the version that users[i]'s list will carry: it keys what is drawn by chance, so the same version and state give the
+ * same list. versions NULL: no exploration. n <= RANK_BLOCK. */
+void rank_users(struct rank *r, const uint32_t *users, const struct zl_version *versions, int n,
+                struct zl_slate *slates);
+
+/* Probability with which the present policy and state would put the item at this place (from 1) of the list of that version, given what
+ * the same list draws before it. 0: the place is not left to chance, or the item could not be drawn for it. Costs one ranking. */
+double rank_explore_propensity(struct rank *r, uint32_t user, const struct zl_version *v,
+                               uint32_t item, int position);
 
 /* Learns the mixer from an event that is about to be learned: scores its candidates, takes one step towards its item. Does so for a share
  * of events that is chosen by (partition, offset) and falls with the size of the catalogue, so that it costs a bounded time an event. */
@@ -54,7 +65,7 @@ struct rank_result {
     bool cold;
     double cold_auc, cold_rank;
 };
-/* O(items). */
+/* By the scorer alone: no exploration, no rules, no quotas. O(items). */
 void rank_of(struct rank *r, uint32_t user, uint32_t item, struct rank_result *out);
 
 #endif

@@ -5,6 +5,7 @@
 #include "base/table.h"
 #include "base/rng.h"
 #include "base/topk.h"
+#include "rank/explore.h"
 #include "rank/rank.h"
 
 #define PANEL 16
@@ -41,15 +42,32 @@ struct query {
     float *core;     /* score of every item, dense */
     uint32_t *items; /* of the slate */
     float *scores;
+    uint8_t *slots;
+    double *propensities;
 };
 
 /* Candidates of one user, by column. */
 struct candidates {
-    int n;
+    int n,
+        n_listed; /* from n_listed on: only for places of exploration and the quota of fresh items */
     uint32_t items[MAX_CANDIDATES];
     float f[MODEL_PARTS * MAX_CANDIDATES]; /* f[part * MAX_CANDIDATES + i] */
     float scores[MAX_CANDIDATES];          /* mixed, penalties taken off */
 };
+
+/* A list being laid, see policy.c. */
+struct build {
+    const struct zl_version *version; /* NULL: nothing is left to chance */
+    int n, n_order;
+    bool drawing;
+    uint32_t order[MAX_CANDIDATES]; /* candidates by score, best first */
+    uint8_t used[MAX_CANDIDATES];
+    int list[ZL_MAX_LIST]; /* candidate at each place; OPEN: left to chance */
+    uint8_t slots[ZL_MAX_LIST];
+    double propensities[ZL_MAX_LIST];
+    struct explore_pool pool;
+};
+#define OPEN (-1)
 
 struct rank {
     struct rank_config cfg;
@@ -67,6 +85,12 @@ struct rank {
     float sums_total;
     struct topk_entry *heap; /* scratch of the larger of list and part */
     struct candidates candidates;
+    struct build build;
+    struct {
+        uint32_t item; /* rank_explore_propensity's question */
+        int place;     /* 0: nobody asks */
+        double answer;
+    } ask;
     struct query queries[RANK_BLOCK];
 };
 
@@ -76,6 +100,11 @@ float rank_penalty(const struct rank *r, const struct query *q, uint32_t item);
 /* Fills r->candidates of a query whose core scores are there, features and mixed scores included. */
 void candidates_of(struct rank *r, const struct query *q);
 void candidates_add_sample(struct rank *r, const struct query *q, struct rng *rng);
+/* Adds the newest served unseen items that were hardly ever chosen, for places of exploration. */
+void candidates_add_newest(struct rank *r, const struct query *q);
+/* Lays the list of a query whose candidates are there into its slate. version NULL: no exploration. */
+void policy_lay(struct rank *r, struct query *q, const struct zl_version *version,
+                struct zl_slate *slate);
 /* Place of the item among them; it is appended when it is not there (its features and score included). */
 int candidates_place(struct rank *r, const struct query *q, uint32_t item);
 /* Ends what candidates_of began: the dense co-occurrence sums are zeros again. */

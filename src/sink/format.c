@@ -12,14 +12,20 @@
 
 #include "base/check.h"
 
-#define FIXED_BYTES 160 /* keys, braces, version, time: 131 at most, and the NUL of snprintf */
-#define SCORE_BYTES 16  /* "-1.23457e-38," is 13 */
+#define FIXED_BYTES 160  /* keys, braces, version, time: 131 at most, and the NUL of snprintf */
+#define EXPLORE_BYTES 36 /* ",\"1000\":4.9406564584124654e-324" is 31 */
+#define SCORE_BYTES 16   /* "-1.23457e-38," is 13 */
+
+static bool explored(const struct sink_list *list, int i)
+{
+    return list->propensities && list->propensities[i] > 0;
+}
 
 size_t sink_value_bound(const struct sink_list *list, bool scores)
 {
-    size_t bound = FIXED_BYTES + list->experiment.len + list->explore.len;
+    size_t bound = FIXED_BYTES + list->experiment.len;
     for (int i = 0; i < list->n; i++)
-        bound += 6 * list->items[i].len + 3;
+        bound += 6 * list->items[i].len + 3 + (explored(list, i) ? EXPLORE_BYTES : 0);
     return bound + (scores ? (size_t)list->n * SCORE_BYTES + 12 : 0);
 }
 
@@ -78,6 +84,21 @@ static char *put_scores(char *at, const struct sink_list *list)
     return at;
 }
 
+/* 17 digits: what is read back is the same number, and it can be divided by. */
+static char *put_explore(char *at, const struct sink_list *list)
+{
+    bool first = true;
+    *at++ = '{';
+    for (int i = 0; i < list->n; i++)
+        if (explored(list, i)) {
+            at += snprintf(at, EXPLORE_BYTES, "%s\"%d\":%.17g", first ? "" : ",", i + 1,
+                           list->propensities[i]);
+            first = false;
+        }
+    *at++ = '}';
+    return at;
+}
+
 size_t sink_format_value(const struct sink_list *list, bool scores, char *out, size_t capacity)
 {
     ASSERT(capacity >= sink_value_bound(list, scores));
@@ -96,7 +117,7 @@ size_t sink_format_value(const struct sink_list *list, bool scores, char *out, s
         *at++ = ']';
     }
     at = put(at, ZL_SPAN(",\"explore\":"));
-    at = put_object(at, list->explore);
+    at = put_explore(at, list);
     *at++ = '}';
     return (size_t)(at - out);
 }

@@ -46,9 +46,9 @@ struct sink_list {
     int64_t ts_ms;
     int n;
     const struct zl_span *items;
-    const float *scores;       /* used when cfg.scores */
-    struct zl_span experiment; /* JSON object text or empty: {} */
-    struct zl_span explore;    /* the same */
+    const float *scores;        /* used when cfg.scores */
+    struct zl_span experiment;  /* JSON object text or empty: {} */
+    const double *propensities; /* of each place, 0: not drawn by chance; NULL: none was */
 };
 
 struct sink;

@@ -21,7 +21,9 @@ from rig import RedisClient, Rig, ends  # noqa: E402
 from services import Kafka, Redis  # noqa: E402
 
 START_MS = 1767225600000 + 4 * 3600000  # noon in China: a busy hour
-EVERYONE = {"publish.active": "30d"}    # every user counts as active: all lists can be compared
+# Every user counts as active, and nothing is drawn by chance (a draw is keyed by the version, and so by the number of starts):
+# all lists can be compared.
+EVERYONE = {"publish.active": "30d", "policy.explore.slots": 0}
 
 
 class Platform:

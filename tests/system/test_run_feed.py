@@ -23,7 +23,7 @@ kafka, redis = Kafka(rig.work / "kafka"), Redis(rig.work / "redis")
 kafka.topics(4)
 store = RedisClient(redis.sock)
 engine = rig.engine("feed", kafka.brokers, redis.url)
-SHAPE = re.compile(rb'\{"v":1,"ver":"[0-9a-f]{40}","ts":\d+,"experiment":\{\},"items":\[[^\]]*\],"explore":\{\}\}')
+SHAPE = re.compile(rb'\{"v":1,"ver":"[0-9a-f]{40}","ts":\d+,"experiment":\{\},"items":\[[^\]]*\],"explore":\{[^{}]*\}\}')
 
 
 class Keyboard:

@@ -183,7 +183,7 @@ static void lists_equal_the_plain_sort_exactly(void **state)
             struct zl_slate s;
             uint32_t expected[N_ITEMS];
             int n = plain_list(&w, u, expected);
-            rank_users(w.r, &u, 1, &s);
+            rank_users(w.r, &u, NULL, 1, &s);
             assert_int_equal(s.n, n);
             assert_memory_equal(s.items, expected, (size_t)n * sizeof *expected);
         }
@@ -202,10 +202,10 @@ static void a_list_does_not_depend_on_who_is_ranked_beside(void **state)
         struct zl_slate slates[RANK_BLOCK], alone;
         for (uint32_t i = 0; i < RANK_BLOCK; i++)
             users[i] = u + i;
-        rank_users(w.r, &users[3], 1, &alone);
+        rank_users(w.r, &users[3], NULL, 1, &alone);
         memcpy(alone_items, alone.items, sizeof alone_items);
         memcpy(alone_scores, alone.scores, sizeof alone_scores);
-        rank_users(w.r, users, RANK_BLOCK, slates);
+        rank_users(w.r, users, NULL, RANK_BLOCK, slates);
         assert_memory_equal(slates[3].items, alone_items, sizeof alone_items);
         assert_memory_equal(slates[3].scores, alone_scores, sizeof alone_scores);
     }
@@ -219,11 +219,11 @@ static void what_is_learned_after_packing_is_ranked_with(void **state)
     struct zl_slate s;
     open_world(4, &w);
     uint32_t user = 2, expected[N_ITEMS];
-    rank_users(w.r, &user, 1, &s);
+    rank_users(w.r, &user, NULL, 1, &s);
     for (int i = 0; i < 50; i++)
         give(&w, ZL_LIKE, (uint32_t)i % 10, (uint32_t)(i * 3) % N_ITEMS, 100000 + i);
     int n = plain_list(&w, user, expected);
-    rank_users(w.r, &user, 1, &s);
+    rank_users(w.r, &user, NULL, 1, &s);
     assert_int_equal(s.n, n);
     assert_memory_equal(s.items, expected, (size_t)n * sizeof *expected);
     close_world(&w);
@@ -236,7 +236,7 @@ static void the_rank_of_an_item_is_its_place_among_all(void **state)
     open_world(5, &w);
     for (uint32_t u = 0; u < N_USERS; u++) {
         struct zl_slate s;
-        rank_users(w.r, &u, 1, &s);
+        rank_users(w.r, &u, NULL, 1, &s);
         for (int i = 0; i < s.n; i++) {
             struct rank_result result;
             rank_of(w.r, u, s.items[i], &result);

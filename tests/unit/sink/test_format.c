@@ -74,14 +74,31 @@ static void an_empty_list_is_well_formed(void **state)
     assert_non_null(strstr(format(&list, false), "\"items\":[],\"explore\":{}}"));
 }
 
-static void experiment_and_explore_are_copied_as_they_are(void **state)
+static void the_experiment_is_copied_as_it_is(void **state)
 {
     (void)state;
     struct sink_list list = small_list();
     list.experiment = ZL_SPAN("{\"e\":\"b\"}");
-    list.explore = ZL_SPAN("{\"3\":0.25}");
     assert_non_null(strstr(format(&list, false), "\"experiment\":{\"e\":\"b\"},"));
-    assert_non_null(strstr(out, "\"explore\":{\"3\":0.25}}"));
+}
+
+static void a_propensity_reads_back_as_the_same_number(void **state)
+{
+    (void)state;
+    struct rng r = rng_at(11, 0, 0, 0);
+    print_message("SEED 11\n");
+    for (int round = 0; round < 1000; round++) {
+        struct sink_list list = small_list();
+        double pi[2] = {0, (rng_uniform(&r) + 1e-9) / (double)(1ULL << rng_below(&r, 40))};
+        list.propensities = pi;
+        const char *at = strstr(format(&list, false), "\"explore\":{\"2\":");
+        assert_non_null(at);
+        assert_true(strtod(at + 15, NULL) == pi[1]);
+        assert_string_equal(strchr(at, '}'), "}}");
+    }
+    struct sink_list both = small_list();
+    both.propensities = (const double[]){1, 0.25};
+    assert_non_null(strstr(format(&both, false), "\"explore\":{\"1\":1,\"2\":0.25}}"));
 }
 
 static void item_ids_are_escaped(void **state)
@@ -134,7 +151,8 @@ int main(void)
         cmocka_unit_test(scores_follow_the_items_with_six_digits),
         cmocka_unit_test(the_version_stands_at_bytes_14_to_53_whatever_the_list),
         cmocka_unit_test(an_empty_list_is_well_formed),
-        cmocka_unit_test(experiment_and_explore_are_copied_as_they_are),
+        cmocka_unit_test(the_experiment_is_copied_as_it_is),
+        cmocka_unit_test(a_propensity_reads_back_as_the_same_number),
         cmocka_unit_test(item_ids_are_escaped),
         cmocka_unit_test(the_longest_values_stay_below_their_bound),
         cmocka_unit_test(a_score_that_is_no_number_is_written_as_0),
