@@ -1,34 +1,17 @@
-/* Every scored event leaves a record; the sums are made at the end, when it is known how long the stream was and so what "the first 30 %"
- * are. */
+/* Every scored event leaves a record; the sums are made at the end, when it is known how many there are, and so where the windows of time
+ * begin. Records also let two runs be compared event by event. */
 #include "app/evaluate.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "app/evaluate_priv.h"
 #include "base/check.h"
 
-struct record {
-    uint64_t at; /* number among the tested events */
-    float ranks[RANK_N_PARTS];
-    float novelty, cold_auc, cold_rank;
-    bool warm, first, cold;
-};
-
-struct evaluate {
-    int64_t every;
-    uint64_t tested;
-    struct record *records;
-    uint64_t n, capacity;
-    uint64_t *last_shown; /* item -> 1 + number of the event whose top it last stood in; 0: never */
-    uint32_t n_items;
-};
-
-struct evaluate *evaluate_open(int64_t every)
+struct evaluate *evaluate_open(void)
 {
-    struct evaluate *e = xcalloc(1, sizeof *e);
-    e->every = every;
-    return e;
+    return xcalloc(1, sizeof(struct evaluate));
 }
 
 void evaluate_close(struct evaluate *e)
@@ -36,11 +19,11 @@ void evaluate_close(struct evaluate *e)
     if (!e)
         return;
     free(e->records);
-    free(e->last_shown);
+    free(e->shown);
     free(e);
 }
 
-static struct record *add_record(struct evaluate *e)
+static struct evaluate_record *add_record(struct evaluate *e)
 {
     if (e->n == e->capacity) {
         e->capacity = e->capacity ? e->capacity * 2 : 65536;
@@ -49,15 +32,15 @@ static struct record *add_record(struct evaluate *e)
     return &e->records[e->n++];
 }
 
-static void note_shown(struct evaluate *e, uint32_t item, uint64_t at)
+static void note_shown(struct evaluate *e, uint32_t item)
 {
     if (item >= e->n_items) {
         uint32_t n = item < 1024 ? 1024 : item * 2;
-        e->last_shown = xrealloc(e->last_shown, n, sizeof *e->last_shown);
-        memset(e->last_shown + e->n_items, 0, (n - e->n_items) * sizeof *e->last_shown);
+        e->shown = xrealloc(e->shown, n, 1);
+        memset(e->shown + e->n_items, 0, n - e->n_items);
         e->n_items = n;
     }
-    e->last_shown[item] = at + 1;
+    e->shown[item] = 1;
 }
 
 static float novelty_of(const struct model *m, const struct rank_result *r)
@@ -68,25 +51,33 @@ static float novelty_of(const struct model *m, const struct rank_result *r)
     return r->n_top ? (float)(sum / r->n_top) : 0;
 }
 
-void evaluate_take(struct evaluate *e, const struct model *m, const struct zl_event *ev,
-                   const struct rank_result *r)
+static uint8_t length_of(uint32_t history)
 {
-    uint64_t at = e->tested++;
-    if (at % (uint64_t)e->every)
-        return;
-    struct record *rec = add_record(e);
-    *rec = (struct record){.at = at,
-                           .novelty = novelty_of(m, r),
-                           .cold = r->cold,
-                           .cold_auc = (float)r->cold_auc,
-                           .cold_rank = (float)r->cold_rank};
+    return history == 0 ? 0 : history < 5 ? 1 : history < 20 ? 2 : 3;
+}
+
+void evaluate_take(struct evaluate *e, const struct model *m, const struct zl_event *ev,
+                   uint64_t at, const struct rank_result *r)
+{
+    struct evaluate_record *rec = add_record(e);
+    uint32_t history = model_history_length(m, ev->user);
+    *rec = (struct evaluate_record){.at = at,
+                                    .user = ev->user,
+                                    .novelty = novelty_of(m, r),
+                                    .frozen = (float)r->frozen,
+                                    .cold = r->cold,
+                                    .cold_auc = (float)r->cold_auc,
+                                    .cold_rank = (float)r->cold_rank,
+                                    .length = length_of(history),
+                                    .first = history == 0};
     for (int p = 0; p < RANK_N_PARTS; p++)
         rec->ranks[p] = (float)r->ranks[p];
-    rec->first = model_history_length(m, ev->user) == 0;
-    rec->warm = !rec->first && model_item_positives(m, ev->item) > 0;
+    rec->warm = history > 0 && model_item_positives(m, ev->item) > 0;
     for (int i = 0; i < r->n_top; i++)
-        note_shown(e, r->top[i], at);
+        note_shown(e, r->top[i]);
 }
+
+/* ---- sums ---- */
 
 static void add_rank(struct evaluate_quality *q, double rank)
 {
@@ -98,32 +89,19 @@ static void add_rank(struct evaluate_quality *q, double rank)
     }
 }
 
-static void mean(struct evaluate_quality *q)
-{
-    double n = q->n ? (double)q->n : 1;
-    q->hr /= n;
-    q->ndcg /= n;
-    q->mrr /= n;
-}
-
-static uint64_t first_scored(const struct evaluate *e, double skip)
-{
-    uint64_t i = 0;
-    while (i < e->n && (double)e->records[i].at < skip * (double)e->tested)
-        i++;
-    return i;
-}
-
-static void add_record_to(const struct record *rec, struct evaluate_result *out)
+static void add_record_to(const struct evaluate_record *rec, struct evaluate_result *out)
 {
     double rank = (double)rec->ranks[RANK_MIX];
     add_rank(&out->overall, rank);
+    add_rank(&out->by_history[rec->length], rank);
     if (rec->warm)
         add_rank(&out->warm, rank);
     if (rec->first)
         add_rank(&out->first, rank);
     for (int p = 0; p < RANK_N_PARTS; p++)
         add_rank(&out->parts[p], (double)rec->ranks[p]);
+    if (rec->frozen >= 0)
+        add_rank(&out->frozen, (double)rec->frozen);
     if (rec->cold) {
         out->n_cold++;
         out->cold_auc += (double)rec->cold_auc;
@@ -132,53 +110,76 @@ static void add_record_to(const struct record *rec, struct evaluate_result *out)
     out->novelty += (double)rec->novelty;
 }
 
-void evaluate_summarise(const struct evaluate *e, double skip, uint32_t n_items,
-                        struct evaluate_result *out)
+static double share(double part, double whole)
 {
-    uint64_t from = first_scored(e, skip), scored = e->n - from, covered = 0;
-    memset(out, 0, sizeof *out);
-    for (uint64_t i = from; i < e->n; i++) {
+    return whole > 0 ? part / whole : 0;
+}
+
+/* All qualities of a result, one after the other; the same for each result. */
+static struct evaluate_quality *quality_at(struct evaluate_result *r, int i)
+{
+    struct evaluate_quality *const groups[] = {&r->overall,   &r->warm, &r->first, &r->frozen,
+                                               r->by_history, r->parts, r->windows};
+    static const int sizes[] = {1, 1, 1, 1, EVALUATE_LENGTHS, RANK_N_PARTS, EVALUATE_WINDOWS};
+    for (size_t g = 0; g < sizeof sizes / sizeof sizes[0]; i -= sizes[g], g++)
+        if (i < sizes[g])
+            return groups[g] + i;
+    return NULL;
+}
+
+void evaluate_summarise(const struct evaluate *e, uint32_t n_items, struct evaluate_result *out)
+{
+    double covered = 0;
+    struct evaluate_quality *q;
+    *out = (struct evaluate_result){0};
+    for (uint64_t i = 0; i < e->n; i++) {
         add_record_to(&e->records[i], out);
-        add_rank(&out->windows[(i - from) * EVALUATE_WINDOWS / scored],
+        add_rank(&out->windows[i * EVALUATE_WINDOWS / e->n],
                  (double)e->records[i].ranks[RANK_MIX]);
     }
-    uint64_t first_at = from < e->n ? e->records[from].at : 0;
     for (uint32_t i = 0; i < e->n_items; i++)
-        covered += e->last_shown[i] > first_at;
-    out->coverage = n_items ? (double)covered / n_items : 0;
-    out->novelty /= scored ? (double)scored : 1;
-    out->cold_auc /= out->n_cold ? (double)out->n_cold : 1;
-    out->cold_hr /= out->n_cold ? (double)out->n_cold : 1;
-    mean(&out->overall);
-    mean(&out->warm);
-    mean(&out->first);
-    for (int p = 0; p < RANK_N_PARTS; p++)
-        mean(&out->parts[p]);
-    for (int w = 0; w < EVALUATE_WINDOWS; w++)
-        mean(&out->windows[w]);
-}
-
-static bool hit(const struct record *r)
-{
-    return r->ranks[RANK_MIX] > 0 && r->ranks[RANK_MIX] <= RANK_TOP;
-}
-
-enum zl_status evaluate_compare(const struct evaluate *a, const struct evaluate *b, double skip,
-                                uint64_t *only_a, uint64_t *only_b, double *p, struct zl_error *err)
-{
-    *only_a = *only_b = 0;
-    *p = 1;
-    if (a->n != b->n || a->tested != b->tested)
-        return zl_fail(err, ZL_EBADDATA,
-                       "the two configurations scored %llu and %llu events: their rewards differ, "
-                       "so hits cannot be paired",
-                       (unsigned long long)a->n, (unsigned long long)b->n);
-    for (uint64_t i = first_scored(a, skip); i < a->n; i++) {
-        *only_a += hit(&a->records[i]) && !hit(&b->records[i]);
-        *only_b += hit(&b->records[i]) && !hit(&a->records[i]);
+        covered += e->shown[i];
+    out->coverage = share(covered, n_items);
+    out->novelty = share(out->novelty, (double)e->n);
+    out->cold_auc = share(out->cold_auc, out->n_cold);
+    out->cold_hr = share(out->cold_hr, out->n_cold);
+    for (int i = 0; (q = quality_at(out, i)) != NULL; i++) {
+        q->hr = share(q->hr, q->n);
+        q->ndcg = share(q->ndcg, q->n);
+        q->mrr = share(q->mrr, q->n);
     }
-    double n = (double)(*only_a + *only_b), difference = fabs((double)*only_a - (double)*only_b);
-    if (n > 0)
-        *p = erfc((difference > 1 ? difference - 1 : 0) / sqrt(2 * n));
-    return ZL_OK;
+}
+
+static void add_quality(struct evaluate_quality *sum, const struct evaluate_quality *q, double w)
+{
+    sum->n += w * q->n;
+    sum->hr += w * q->hr;
+    sum->ndcg += w * q->ndcg;
+    sum->mrr += w * q->mrr;
+}
+
+void evaluate_mean(const struct evaluate_result *results, int n, struct evaluate_result *out)
+{
+    *out = (struct evaluate_result){0};
+    for (int r = 0; r < n; r++) {
+        struct evaluate_result one = results[r];
+        struct evaluate_quality *q;
+        for (int i = 0; (q = quality_at(&one, i)) != NULL; i++)
+            add_quality(quality_at(out, i), q, 1.0 / n);
+        out->n_cold += one.n_cold / n;
+        out->cold_auc += one.cold_auc / n;
+        out->cold_hr += one.cold_hr / n;
+        out->coverage += one.coverage / n;
+        out->novelty += one.novelty / n;
+    }
+}
+
+double evaluate_spread(const struct evaluate_result *results, int n)
+{
+    double mean = 0, squares = 0;
+    for (int r = 0; r < n; r++)
+        mean += results[r].overall.hr / n;
+    for (int r = 0; r < n; r++)
+        squares += (results[r].overall.hr - mean) * (results[r].overall.hr - mean);
+    return n > 1 ? sqrt(squares / (n - 1)) : 0;
 }
