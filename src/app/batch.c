@@ -155,18 +155,25 @@ static void learn_similar(struct engine *e, const struct zl_event *ev)
     rank_similar_learn(e->rank_similar, ev);
 }
 
+static bool is_tested(const struct engine *e, const struct zl_event *ev)
+{
+    return e->opt.scored && ev->item != ZL_NO_INDEX &&
+           (!e->opt.test || e->opt.test(e->opt.ctx, ev));
+}
+
 /* Before an event is learned: it tests the model as it is, and teaches the mix of the parts. An item
  * enters the catalogue just before its first event. */
 static void before_learning(void *ctx, const struct zl_event *ev)
 {
     struct engine *e = ctx;
-    enum engine_use use = e->opt.use ? e->opt.use(e->opt.ctx, ev) : ENGINE_LEARN;
-    if (e->opt.scored && ev->item != ZL_NO_INDEX && use != ENGINE_SKIP) {
+    rank_freeze_step(e->rank);
+    if (is_tested(e, ev)) {
         struct rank_result result;
         model_know_item(e->model, ev->item);
         rank_of(e->rank, ev->user, ev->item, &result);
         e->opt.scored(e->opt.ctx, ev, &result);
     }
+    enum engine_use use = e->opt.use ? e->opt.use(e->opt.ctx, ev) : ENGINE_LEARN;
     if (e->opt.use)
         model_set_learning(e->model, use == ENGINE_LEARN);
     if (use == ENGINE_LEARN) {
@@ -201,6 +208,7 @@ static void learn_each(struct engine *e, struct zl_event *events, int n)
                    1; /* versions the list; the batch's own move comes when it settles */
         if (events[i].from.log_ms > at->log_ms)
             at->log_ms = events[i].from.log_ms;
+        catalog_advance(e->catalog, events[i].from.log_ms);
         if (events[i].outcome == ZL_COUNTED)
             resolve(e, &events[i]);
         learn_all(e, &events[i], 1, now_ns);
@@ -218,7 +226,7 @@ static void take_events(struct engine *e, int64_t now_ns)
     struct zl_event *events = decode_events(e->decode, &n);
     int64_t start_ns = clock_monotonic_ns();
     guard_batch(e->guard, events, n);
-    bool each = e->each_event || e->opt.scored;
+    bool each = e->each_event || e->opt.scored || e->opt.hold_items;
     for (int i = 0; i < n && !each; i++)
         if (events[i].outcome == ZL_COUNTED)
             resolve(e, &events[i]);

@@ -28,11 +28,16 @@ static bool positive(const struct zl_event *ev)
     return ev->reward_micro > 0;
 }
 
+static bool wants_test(void *ctx, const struct zl_event *ev)
+{
+    struct score *s = ctx;
+    return positive(ev) && s->seen++ % (uint64_t)s->every == 0;
+}
+
 static void on_scored(void *ctx, const struct zl_event *ev, const struct rank_result *result)
 {
     struct score *s = ctx;
-    if (!positive(ev) || (int64_t)(s->seen++ % (uint64_t)s->every) != 0)
-        return;
+    (void)ev;
     if (s->n == s->capacity) {
         s->capacity = s->capacity ? s->capacity * 2 : 65536;
         s->ranks = xrealloc(s->ranks, s->capacity, sizeof *s->ranks);
@@ -138,6 +143,7 @@ static int replay(const struct args *args, const struct config *cfg, const char 
                                  .checkpoint_path = path ? path : "",
                                  .from = from_text ? &from : NULL,
                                  .until = until_text ? &until : NULL,
+                                 .test = wants_test,
                                  .scored = s.every ? on_scored : NULL,
                                  .ctx = &s};
     struct engine *e;

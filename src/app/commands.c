@@ -61,7 +61,7 @@ static const struct commands_verb verbs[] = {
      "test the model on a file of events: each is served first, then learned",
      "HR, NDCG, MRR at 10, overall, for first-time users and cold items, beside each part alone.",
      "zhiliu evaluate events.jsonl.gz --items items.jsonl.gz\n"
-     "zhiliu evaluate events.jsonl --seeds 3 --format json\n"},
+     "zhiliu evaluate events.jsonl --seeds 3 --baseline ials,ials+popularity --format json\n"},
 };
 
 #define N_VERBS ((int)(sizeof verbs / sizeof verbs[0]))
@@ -139,7 +139,7 @@ static const struct commands_flag flags[] = {
     INTEGER("every", REPLAY, "1", 1, 1e9, "score every n-th event"),
     NUMBER("skip", REPLAY, "0.3", 0, 1, "share of the events that warm up and are not scored"),
     TEXT("items", REPLAY, "FILE", NULL, "items to read before the first event (source.items_file)"),
-    INTEGER("every", EVALUATE, "1", 1, 1e9, "score every n-th event, learn from all"),
+    INTEGER("every", EVALUATE, "1", 1, 1e9, "score every n-th positive, learn from all"),
     NUMBER("skip", EVALUATE, "0.3", 0, 1, "share of the events that is not scored"),
     TEXT("items", EVALUATE, "FILE", NULL, "descriptions of items"),
     CHOICE("protocol", EVALUATE, "prequential|holdout|kfold", "prequential",
@@ -148,15 +148,17 @@ static const struct commands_flag flags[] = {
          "test on these types only, say coin,like; without it on all that are rewarded"),
     INTEGER("seeds", EVALUATE, "1", 1, 100, "runs with seeds model.seed, model.seed + 1, ..."),
     TEXT("pipeline", EVALUATE, "FILE", NULL, "the configuration; default: the defaults"),
-    TEXT("baseline", EVALUATE, "NAME", NULL,
-         "also test popularity, decayed-popularity, isgd, bpr, ials or ials+popularity"),
+    TEXT("baseline", EVALUATE, "NAME,...", NULL,
+         "also test popularity, decayed-popularity, isgd, bpr, ials, ials+popularity"),
     INTEGER("retrain", EVALUATE, "1000", 1, 1e9, "positives between retrainings of ials"),
     INTEGER("retrain-window", EVALUATE, "0", 0, 1e9,
             "newest positives ials is retrained on, 0: all"),
     TEXT("against", EVALUATE, "FILE", NULL,
-         "a second configuration, compared hit by hit (McNemar)"),
+         "a second configuration, compared hit by hit (McNemar, bootstrap)"),
     SWITCH("similar", EVALUATE,
            "test related lists instead: the next choice given only the one before"),
+    INTEGER("freeze-items", EVALUATE, "0", 0, 1e9,
+            "also test the core with item rows copied every n positives, 0: no"),
     TEXT("from", REPLAY, "P:OFFSET,...", NULL, "first offset of each partition"),
     TEXT("until", REPLAY, "P:OFFSET,...", NULL, "offset of each partition to stop before"),
     TEXT("checkpoint", REPLAY, "FOLDER", NULL, "write the final state there"),

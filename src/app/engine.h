@@ -23,9 +23,10 @@ typedef void (*engine_scored)(void *ctx, const struct zl_event *ev,
 struct rank_similar_result;
 typedef void (*engine_similar_scored)(void *ctx, const struct zl_event *ev,
                                       const struct rank_similar_result *result);
-/* What is done with an event: learned (default); tested and remembered, with no learned row moving;
- * remembered only. */
-enum engine_use { ENGINE_LEARN, ENGINE_TEST, ENGINE_SKIP };
+/* Asked first: is this event tested? Ranking costs many times what learning does, so it is done only for those that are. */
+typedef bool (*engine_test)(void *ctx, const struct zl_event *ev);
+/* Asked last: what is done with an event: learned (default), or remembered, with no learned row moving. */
+enum engine_use { ENGINE_LEARN, ENGINE_REMEMBER };
 typedef enum engine_use (*engine_use_of)(void *ctx, const struct zl_event *ev);
 
 struct engine_options {
@@ -36,10 +37,12 @@ struct engine_options {
     const struct zl_positions *from;  /* replay: start here instead of at the earliest */
     const struct zl_positions *until; /* replay: stop here */
     const char *file, *items_file;    /* replay: read these instead of the config's source */
-    engine_scored scored;             /* NULL: no scores */
+    engine_test test;                 /* NULL: every event with an item is tested */
+    engine_scored scored;             /* NULL: no tests */
     engine_similar_scored similar_scored; /* NULL: no scores */
     engine_use_of use;                /* NULL: all are learned */
-    bool hold_items;                  /* described items are not served before their first event */
+    bool hold_items; /* described items are not served before they exist (catalog_config.hold) */
+    int64_t freeze_items; /* tests see item rows as of the last of every so many positives; 0: no */
     void *ctx;
 };
 

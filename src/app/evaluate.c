@@ -134,8 +134,7 @@ void evaluate_summarise(const struct evaluate *e, uint32_t n_items, struct evalu
     *out = (struct evaluate_result){0};
     for (uint64_t i = 0; i < e->n; i++) {
         add_record_to(&e->records[i], out);
-        add_rank(&out->windows[i * EVALUATE_WINDOWS / e->n],
-                 (double)e->records[i].ranks[RANK_MIX]);
+        add_rank(&out->windows[i * EVALUATE_WINDOWS / e->n], (double)e->records[i].ranks[RANK_MIX]);
     }
     for (uint32_t i = 0; i < e->n_items; i++)
         covered += e->shown[i];

@@ -26,7 +26,7 @@ struct evaluate_result {
     struct evaluate_quality overall, warm, first;
     struct evaluate_quality by_history[EVALUATE_LENGTHS];
     struct evaluate_quality parts[RANK_N_PARTS];
-    struct evaluate_quality frozen;                    /* the core with old rows; n 0: not asked for */
+    struct evaluate_quality frozen; /* the core with old rows; n 0: not asked for */
     struct evaluate_quality windows[EVALUATE_WINDOWS]; /* of the scored events, in order */
     double n_cold, cold_auc, cold_hr, coverage, novelty;
 };

@@ -26,10 +26,11 @@ static enum zl_status check_pair(const struct evaluate *a, const struct evaluate
         same++;
     if (a->n == b->n && same == a->n)
         return ZL_OK;
-    return zl_fail(err, ZL_EBADDATA,
-                   "the two configurations did not score the same events (%llu and %llu): their rewards "
-                   "differ, so hits cannot be paired",
-                   (unsigned long long)a->n, (unsigned long long)b->n);
+    return zl_fail(
+        err, ZL_EBADDATA,
+        "the two configurations did not score the same events (%llu and %llu): their rewards "
+        "differ, so hits cannot be paired",
+        (unsigned long long)a->n, (unsigned long long)b->n);
 }
 
 static uint32_t count_users(struct evaluate *const *a, int n)

@@ -143,6 +143,7 @@ static enum zl_status open_catalog_to_rank(struct engine *e, struct zl_error *er
     TRY(rank_open(&(struct rank_config){.n = (int)cfg->rank.n,
                                         .max_items = (uint32_t)cfg->catalog.max_items,
                                         .impression_penalty = cfg->rank.impression_penalty,
+                                        .freeze_items = e->opt.freeze_items,
                                         .seed = (uint64_t)cfg->model.seed,
                                         .policy = policy_of(cfg)},
                   e->model, catalog_served_array(e->catalog), e->items, &e->rank, err));

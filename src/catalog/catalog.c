@@ -11,11 +11,18 @@
 
 struct item_row {
     bool known, described, observed; /* observed: an event spoke of it */
+    bool released;                   /* of those held: published by now; not written to rows */
     uint8_t status;                  /* enum zl_item_status */
     uint32_t course;
     int64_t duration_ms;
     unsigned char *text; /* description in row form, owned; NULL: none */
     uint32_t text_len;
+};
+
+/* An item that waits for its time (cfg.hold). */
+struct held {
+    int64_t published_at_ms;
+    uint32_t item;
 };
 
 struct catalog {
@@ -28,6 +35,8 @@ struct catalog {
     uint32_t *changes;
     uint32_t n_changes, max_changes;
     struct rows_buffer scratch;
+    struct held *held; /* binary heap, next to be published first */
+    uint32_t n_held, max_held;
 };
 
 static struct item_row *row_of(const struct catalog *c, uint32_t item)
@@ -68,6 +77,7 @@ void catalog_close(struct catalog *c)
     table_release(&c->served);
     table_release(&c->rows);
     rows_buffer_release(&c->scratch);
+    free(c->held);
     free(c->changes);
     free(c);
 }
@@ -76,7 +86,7 @@ static bool should_serve(const struct catalog *c, const struct item_row *row)
 {
     if (!row->known)
         return false;
-    if (c->cfg.hold && !row->observed)
+    if (c->cfg.hold && !row->observed && !row->released)
         return false;
     if (!row->described)
         return c->cfg.serve_unknown;
@@ -108,6 +118,53 @@ static struct item_row *row_to_change(struct catalog *c, uint32_t item)
         c->count = item + 1;
     }
     return row;
+}
+
+/* ---- items that wait for their time ---- */
+
+/* Orders by time, then by index: which of two comes first must not depend on the heap. */
+static bool sooner(const struct held *a, const struct held *b)
+{
+    return a->published_at_ms != b->published_at_ms ? a->published_at_ms < b->published_at_ms
+                                                    : a->item < b->item;
+}
+
+static void hold(struct catalog *c, uint32_t item, int64_t published_at_ms)
+{
+    if (c->n_held == c->max_held) {
+        c->max_held = c->max_held ? c->max_held * 2 : 256;
+        c->held = xrealloc(c->held, c->max_held, sizeof *c->held);
+    }
+    struct held h = {published_at_ms, item};
+    uint32_t i = c->n_held++;
+    for (; i > 0 && sooner(&h, &c->held[(i - 1) / 2]); i = (i - 1) / 2)
+        c->held[i] = c->held[(i - 1) / 2];
+    c->held[i] = h;
+}
+
+static uint32_t take_soonest(struct catalog *c)
+{
+    uint32_t item = c->held[0].item, i = 0, child;
+    struct held last = c->held[--c->n_held];
+    while ((child = 2 * i + 1) < c->n_held) {
+        if (child + 1 < c->n_held && sooner(&c->held[child + 1], &c->held[child]))
+            child++;
+        if (!sooner(&c->held[child], &last))
+            break;
+        c->held[i] = c->held[child];
+        i = child;
+    }
+    c->held[i] = last;
+    return item;
+}
+
+void catalog_advance(struct catalog *c, int64_t now_ms)
+{
+    while (c->n_held > 0 && c->held[0].published_at_ms <= now_ms) {
+        uint32_t item = take_soonest(c);
+        row_of(c, item)->released = true;
+        settle(c, item);
+    }
 }
 
 /* ---- the description, in the row's own form ---- */
@@ -198,6 +255,8 @@ void catalog_put(struct catalog *c, uint32_t item, const struct zl_item *describ
         c->scratch.len = 0;
         write_description(c, described, &c->scratch);
         keep_text(row, c->scratch.bytes, c->scratch.len);
+        if (c->cfg.hold && described->published_at_ms >= 0)
+            hold(c, item, described->published_at_ms);
     }
     settle(c, item);
 }

@@ -15,7 +15,9 @@
 struct catalog_config {
     uint32_t max_items;
     bool serve_unknown;
-    bool hold; /* a described item is not served before an event has spoken of it */
+    /* For tests on a log of the past, whose items file knows the future: a described item is not served before an event has spoken
+     * of it or, when it says published_at, before catalog_advance() has reached that. */
+    bool hold;
     int n_features[ZL_N_MODALITIES];
 };
 
@@ -45,6 +47,9 @@ void catalog_put(struct catalog *c, uint32_t item, const struct zl_item *describ
                  uint32_t course);
 /* From an event: makes the item known; a duration or course it did not have is taken from the event. */
 void catalog_observe(struct catalog *c, uint32_t item, const struct zl_event *ev);
+
+/* The clock of the log. With `hold` it lets out the items that are published by now; otherwise it does nothing. */
+void catalog_advance(struct catalog *c, int64_t now_ms);
 
 /* May it stand in a list? One array read. */
 bool catalog_served(const struct catalog *c, uint32_t item);

@@ -82,6 +82,11 @@ void baseline_learn(struct baseline *b, uint32_t user, uint32_t item)
     b->method->learn(b->state, user, item);
 }
 
+bool baseline_learns_by_scoring(const struct baseline *b)
+{
+    return b->method->learns_by_scoring;
+}
+
 const char *baseline_names(void)
 {
     return "popularity\ndecayed-popularity\nisgd\nbpr\nials\nials+popularity\n";

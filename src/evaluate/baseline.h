@@ -13,6 +13,7 @@
 #ifndef EVALUATE_BASELINE_H
 #define EVALUATE_BASELINE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "zhiliu/status.h"
@@ -41,6 +42,8 @@ void baseline_score(struct baseline *b, uint32_t user, uint32_t n_items, const u
                     uint32_t item, float *scores);
 /* A positive of the user on the item (each (user, item) comes once). */
 void baseline_learn(struct baseline *b, uint32_t user, uint32_t item);
+/* Scoring teaches it too (anchor B's mix): it must be asked before every positive, not only where it is tested. */
+bool baseline_learns_by_scoring(const struct baseline *b);
 /* Names, one a line, for help. */
 const char *baseline_names(void);
 

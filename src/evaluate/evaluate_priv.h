@@ -13,6 +13,7 @@ struct baseline_method {
     const char *name;
     int k; /* defaults of the configuration */
     double learning_rate, l2;
+    bool learns_by_scoring;
     void *(*open)(const struct baseline_config *cfg); /* cfg: complete, borrowed */
     void (*close)(void *state);
     void (*score)(void *state, uint32_t user, uint32_t n_items, const uint8_t *met, uint32_t item,

@@ -188,6 +188,7 @@ static void learn_mixed(void *state, uint32_t user, uint32_t item)
 
 const struct baseline_method evaluate_ials_popularity_method = {
     .name = "ials+popularity",
+    .learns_by_scoring = true,
     .k = 64,
     .l2 = 0.01,
     .open = open_mixed,

@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "base/special.h"
+#include "base/vec.h"
 #include "model/model_priv.h"
 
 enum zl_status model_open(const struct model_config *cfg, struct model **out, struct zl_error *err)
@@ -233,6 +234,23 @@ bool model_encode(const struct model *m, uint32_t user, float *z)
     if (user >= m->users.count || users_row(&m->users, user)->opted_out)
         return false;
     return learn_encode(m, users_row(&m->users, user), z);
+}
+
+int model_encoding(const struct model *m, uint32_t user, uint32_t *items, float *weights)
+{
+    if (user >= m->users.count || users_row(&m->users, user)->opted_out)
+        return 0;
+    const struct user *u = users_row(&m->users, user);
+    int n = learn_history_weights(&m->cfg, u, weights);
+    for (int l = 0; l < n; l++)
+        items[l] = u->history[l].item;
+    return n;
+}
+
+void model_item_input(const struct model *m, uint32_t item, float *v)
+{
+    memset(v, 0, (size_t)m->cfg.k * sizeof *v);
+    vec_add_sum(v, 1, items_x(&m->items, item), items_q(&m->items, item), m->cfg.k);
 }
 
 void model_item_output(const struct model *m, uint32_t item, float *q, float *b)

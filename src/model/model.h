@@ -73,6 +73,10 @@ uint32_t model_users(const struct model *m);
 int model_k(const struct model *m);
 /* z (k floats) of a user; false when the user has no history. */
 bool model_encode(const struct model *m, uint32_t user, float *z);
+/* What model_encode sums, z = sum of weights[l] * (x + q of items[l]): newest first; returns how many (<= MODEL_MAX_HISTORY). */
+int model_encoding(const struct model *m, uint32_t user, uint32_t *items, float *weights);
+/* Copies x + q (k floats) of an item, by which it stands in the sum. */
+void model_item_input(const struct model *m, uint32_t item, float *v);
 /* Copies q (k floats) and b of an item. */
 void model_item_output(const struct model *m, uint32_t item, float *q, float *b);
 /* Items whose q or b changed since the last call (each once), at most max; call again until 0. */

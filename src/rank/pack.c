@@ -19,7 +19,7 @@ void pack_release(struct pack *p)
     table_release(&p->panels);
 }
 
-static void put(struct pack *p, struct model *m, uint32_t item)
+void pack_put(struct pack *p, const struct model *m, uint32_t item)
 {
     float q[MODEL_MAX_K], b, *panel = table_row(&p->panels, item / PANEL);
     uint32_t lane = item % PANEL;
@@ -34,6 +34,6 @@ void pack_refresh(struct pack *p, struct model *m)
     uint32_t changed[CHANGED_AT_ONCE], n;
     while ((n = model_take_changed(m, changed, CHANGED_AT_ONCE)) > 0)
         for (uint32_t i = 0; i < n; i++)
-            put(p, m, changed[i]);
+            pack_put(p, m, changed[i]);
     p->n_items = model_items(m);
 }

@@ -64,6 +64,10 @@ enum zl_status rank_open(const struct rank_config *cfg, struct model *m, const u
         return st;
     }
     make_queries(r);
+    if (cfg->freeze_items > 0 && (st = frozen_open(cfg, m, &r->frozen, err)) != ZL_OK) {
+        rank_close(r);
+        return st;
+    }
     *out = r;
     return ZL_OK;
 }
@@ -86,6 +90,7 @@ void rank_close(struct rank *r)
     table_release(&r->chosen);
     table_release(&r->met);
     pack_release(&r->pack);
+    frozen_close(r->frozen);
     free(r);
 }
 
@@ -102,7 +107,7 @@ static void query_begin(struct rank *r, struct query *q, uint32_t user)
     model_encode(r->model, user, q->z); /* zeros without a history: the core is then the bias */
 }
 
-static void query_end(struct query *q)
+void rank_query_end(struct query *q)
 {
     for (uint32_t i = 0; i < q->n_seen; i++)
         q->met[q->seen[i] / 64] = 0;
@@ -151,7 +156,7 @@ static void score_group(struct rank *r, int from, int n)
     }
 }
 
-static void begin_all(struct rank *r, const uint32_t *users, int n)
+void rank_begin_all(struct rank *r, const uint32_t *users, int n)
 {
     ASSERT(n <= RANK_BLOCK);
     pack_refresh(&r->pack, r->model);
@@ -166,12 +171,12 @@ static void begin_all(struct rank *r, const uint32_t *users, int n)
 void rank_users(struct rank *r, const uint32_t *users, const struct zl_version *versions, int n,
                 struct zl_slate *slates)
 {
-    begin_all(r, users, n);
+    rank_begin_all(r, users, n);
     for (int i = 0; i < n; i++) {
         candidates_of(r, &r->queries[i]);
         policy_lay(r, &r->queries[i], versions ? &versions[i] : NULL, &slates[i]);
         candidates_done(r);
-        query_end(&r->queries[i]);
+        rank_query_end(&r->queries[i]);
     }
 }
 
@@ -209,7 +214,7 @@ void rank_learn_mix(struct rank *r, const struct zl_event *ev)
                             (uint64_t)ev->from.index);
     if (!learns_from(r, ev, &rng))
         return;
-    begin_all(r, &ev->user, 1);
+    rank_begin_all(r, &ev->user, 1);
     if (rank_eligible(r, q, ev->item)) {
         int bucket;
         candidates_of(r, q);
@@ -220,105 +225,5 @@ void rank_learn_mix(struct rank *r, const struct zl_event *ev)
                           r->candidates.n, place);
         candidates_done(r);
     }
-    query_end(q);
-}
-
-/* ---- prequential ---- */
-
-/* Rank among eligible items by dense scores. */
-static double rank_dense(const struct rank *r, const struct query *q, uint32_t item,
-                         const float *scores)
-{
-    double above = 0, equal = 0;
-    for (uint32_t i = 0; i < r->pack.n_items; i++) {
-        if (i == item || scores[i] < scores[item] || !rank_eligible(r, q, i))
-            continue;
-        if (scores[i] > scores[item])
-            above++;
-        else
-            equal++;
-    }
-    return 1 + above + equal / 2;
-}
-
-/* Rank among candidates; an item that was not one stands behind them all. */
-static double rank_mixed(struct rank *r, const struct query *q, uint32_t item)
-{
-    const struct candidates *c = &r->candidates;
-    int n = c->n, place = candidates_place(r, q, item);
-    double above = 0, equal = 0;
-    if (place == n)
-        return n + 1;
-    for (int i = 0; i < n; i++) {
-        above += c->scores[i] > c->scores[place];
-        equal += i != place && c->scores[i] == c->scores[place];
-    }
-    return 1 + above + equal / 2;
-}
-
-static double rank_popular(struct rank *r, const struct query *q, uint32_t item)
-{
-    float *scores = (float *)(void *)r->queries[1].core; /* nobody else is being ranked */
-    model_popularity(r->model, 0, r->pack.n_items, scores);
-    return rank_dense(r, q, item, scores);
-}
-
-/* Score without the bias, from the packed table. */
-static float score_without_bias(const struct rank *r, const struct query *q, uint32_t item)
-{
-    return q->core[item] -
-           pack_panel(&r->pack, item / PANEL)[r->pack.k * PANEL + (int)(item % PANEL)];
-}
-
-static void rank_cold(const struct rank *r, const struct query *q, uint32_t item,
-                      struct rank_result *out)
-{
-    double above = 0, equal = 0, n = 0, mine = (double)score_without_bias(r, q, item);
-    if (model_item_positives(r->model, item) > RANK_COLD)
-        return;
-    for (uint32_t i = 0; i < r->pack.n_items; i++) {
-        if (i == item || model_item_positives(r->model, i) > RANK_COLD || !rank_eligible(r, q, i))
-            continue;
-        double s = (double)score_without_bias(r, q, i);
-        n++;
-        above += s > mine;
-        equal += s == mine;
-    }
-    if (n < 50)
-        return;
-    out->cold = true;
-    out->cold_auc = 1 - (above + equal / 2) / n;
-    out->cold_rank = 1 + above + equal / 2;
-}
-
-static void take_top(struct rank *r, struct rank_result *out)
-{
-    const struct candidates *c = &r->candidates;
-    struct topk best = {.heap = r->heap, .n_max = RANK_TOP, .before = rank_before, .ctx = r};
-    for (int i = 0; i < c->n; i++)
-        if (c->scores[i] >= topk_threshold(&best))
-            topk_offer(&best, c->scores[i], c->items[i]);
-    topk_sort(&best);
-    for (int i = 0; i < best.n; i++)
-        out->top[i] = best.heap[i].key;
-    out->n_top = best.n;
-}
-
-void rank_of(struct rank *r, uint32_t user, uint32_t item, struct rank_result *out)
-{
-    struct query *q = &r->queries[0];
-    memset(out, 0, sizeof *out);
-    begin_all(r, &user, 1);
-    candidates_of(r, q);
-    take_top(r, out);
-    if (item < r->pack.n_items && rank_eligible(r, q, item)) {
-        out->ranks[RANK_MIX] = rank_mixed(r, q, item);
-        out->ranks[RANK_CORE] = rank_dense(r, q, item, q->core);
-        out->ranks[RANK_COOCCUR] =
-            rank_dense(r, q, item, (const float *)(const void *)r->sums.rows);
-        out->ranks[RANK_POPULARITY] = rank_popular(r, q, item);
-        rank_cold(r, q, item, out);
-    }
-    candidates_done(r);
-    query_end(q);
+    rank_query_end(q);
 }

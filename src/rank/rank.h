@@ -25,6 +25,7 @@ struct rank_config {
     double impression_penalty;
     uint64_t seed; /* of the draws of exploration */
     struct rank_policy policy;
+    int64_t freeze_items; /* of rank_of()'s `frozen`, in positives; 0: none */
 };
 
 struct rank;
@@ -64,8 +65,13 @@ struct rank_result {
     /* The item is cold and at least 50 others are: its place among them, bias and popularity left out. */
     bool cold;
     double cold_auc, cold_rank;
+    /* By the core as a server would have it that copies item rows every freeze_items positives; the user's history is live. -1:
+     * freeze_items is 0. */
+    double frozen;
 };
-/* By the scorer alone: no exploration, no rules, no quotas. O(items). */
+/* Before each event, whether it is tested or not: old rows of `frozen` are replaced when it is time. */
+void rank_freeze_step(struct rank *r);
+/* By the scorer alone: no exploration, no rules, no quotas. O(items). Changes nothing that learning or lists depend on. */
 void rank_of(struct rank *r, uint32_t user, uint32_t item, struct rank_result *out);
 
 #endif

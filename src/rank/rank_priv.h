@@ -19,6 +19,8 @@ struct pack {
 
 enum zl_status pack_init(struct pack *p, int k, uint32_t max_items, struct zl_error *err);
 void pack_release(struct pack *p);
+/* Copies in the row of one item. */
+void pack_put(struct pack *p, const struct model *m, uint32_t item);
 /* Copies in what the model changed since the last call. */
 void pack_refresh(struct pack *p, struct model *m);
 
@@ -69,8 +71,11 @@ struct build {
 };
 #define OPEN (-1)
 
+struct frozen; /* frozen.c */
+
 struct rank {
     struct rank_config cfg;
+    struct frozen *frozen; /* NULL: not asked for */
     struct model *model;
     const uint8_t *served;
     const struct ids *item_ids;
@@ -94,6 +99,9 @@ struct rank {
     struct query queries[RANK_BLOCK];
 };
 
+/* Scores every item for users[0..n) into r->queries; each query needs its rank_query_end(). */
+void rank_begin_all(struct rank *r, const uint32_t *users, int n);
+void rank_query_end(struct query *q);
 bool rank_before(const void *ctx, uint32_t a, uint32_t b);
 bool rank_eligible(const struct rank *r, const struct query *q, uint32_t item);
 float rank_penalty(const struct rank *r, const struct query *q, uint32_t item);
@@ -109,5 +117,14 @@ void policy_lay(struct rank *r, struct query *q, const struct zl_version *versio
 int candidates_place(struct rank *r, const struct query *q, uint32_t item);
 /* Ends what candidates_of began: the dense co-occurrence sums are zeros again. */
 void candidates_done(struct rank *r);
+
+/* ---- frozen.c: item rows of a while ago ---- */
+MUST_CHECK enum zl_status frozen_open(const struct rank_config *cfg, const struct model *m,
+                                      struct frozen **out, struct zl_error *err);
+void frozen_close(struct frozen *f);
+/* Copies all rows when it is time, and those of items that are new since. */
+void frozen_step(struct frozen *f, const struct model *m);
+/* Core scores of all items from the copied rows; as many floats as r->queries[i].core holds. */
+void frozen_scores(const struct frozen *f, const struct model *m, uint32_t user, float *scores);
 
 #endif
