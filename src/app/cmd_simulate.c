@@ -15,6 +15,7 @@
 
 #include "app/commands.h"
 #include "app/simulate.h"
+#include "app/simulate_loop_redis.h"
 #include "base/clock.h"
 #include "source/producer.h"
 
@@ -46,6 +47,8 @@ struct pace {
     double rate;    /* a second; 0: flat out */
     int64_t begin_ns, next_word_ns;
     bool terminal;
+    const struct simulate_truth *truth; /* closed loop; else NULL */
+    struct simulate_sums said;          /* at the newest line */
 };
 
 /* ---- where a message goes ---- */
@@ -137,6 +140,11 @@ static void say_progress(struct pace *p, const struct output *o, int64_t now_ns)
             (unsigned long long)o->n_events, rate);
     if (left >= 0)
         fprintf(stderr, ", %.0f s left", left);
+    if (p->truth) {
+        fputs("; ", stderr);
+        simulate_loop_say(p->truth, &p->said, stderr);
+        p->said = p->truth->all;
+    }
     fputs(p->terminal ? "   " : "\n", stderr);
 }
 
@@ -331,8 +339,37 @@ static void say_end(const struct output *o, const struct pace *p)
             (double)o->lines[0] / fmax(s, 1e-9));
 }
 
+/* ---- the closed loop ---- */
+static enum zl_status open_loop(const struct args *args, struct simulate_config *c,
+                                struct simulate_loop_redis **out, struct zl_error *err)
+{
+    if (!args_on(args, "closed-loop"))
+        return ZL_OK;
+    TRY(simulate_loop_redis_open(args_text(args, "redis"), args_text(args, "prefix"), out, err));
+    c->lists = simulate_loop_redis_lists(*out);
+    c->page = (int)args_integer(args, "page");
+    return ZL_OK;
+}
+
+/* The events may be on stdout: then the truth is words, on stderr. */
+static void say_truth(const struct args *args, const struct output *o,
+                      const struct simulate_truth *t)
+{
+    FILE *out = o->events == stdout || o->items == stdout ? stderr : stdout;
+    if (strcmp(args_text(args, "format"), "json") == 0) {
+        simulate_loop_print(t, out);
+    } else {
+        simulate_loop_say(t, NULL, out);
+        fprintf(out, ", topic error %.3f (platform %.3f)\n",
+                simulate_loop_topic_error(t, t->topics),
+                simulate_loop_topic_error(t, t->platform_topics));
+    }
+    fflush(out);
+}
+
 int cmd_simulate(const struct args *args)
 {
+    struct simulate_loop_redis *lists = NULL;
     struct output o = {0};
     struct simulate *s = NULL;
     struct simulate_config c = world_of(args);
@@ -342,7 +379,11 @@ int cmd_simulate(const struct args *args)
                      .begin_ns = clock_monotonic_ns(),
                      .terminal = isatty(STDERR_FILENO)};
     listen_for_signals();
-    enum zl_status st = simulate_open(&c, &s, &o.err);
+    enum zl_status st = open_loop(args, &c, &lists, &o.err);
+    if (st == ZL_OK)
+        st = simulate_open(&c, &s, &o.err);
+    if (st == ZL_OK && c.lists)
+        p.truth = simulate_truth(s);
     if (st == ZL_OK)
         st = open_output(args, &o);
     if (st == ZL_OK)
@@ -351,8 +392,11 @@ int cmd_simulate(const struct args *args)
     st = st == ZL_OK ? closed : st;
     if (st == ZL_OK)
         say_end(&o, &p);
-    else
+    if (st == ZL_OK && p.truth)
+        say_truth(args, &o, p.truth);
+    if (st != ZL_OK)
         fprintf(stderr, "simulate: %s\n", o.err.text);
     simulate_close(s);
+    simulate_loop_redis_close(lists);
     return zl_exit_code(st);
 }

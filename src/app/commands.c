@@ -39,7 +39,8 @@ static const struct commands_verb verbs[] = {
      "Users with drifting tastes, topics, courses, new items, day and night: to JSON lines or into "
      "Kafka.",
      "zhiliu simulate --events 100000 --out events.jsonl --items-out items.jsonl\n"
-     "zhiliu simulate --kafka --rate 2000 --live --duration 60s\n"},
+     "zhiliu simulate --kafka --rate 2000 --live --duration 60s\n"
+     "zhiliu simulate --kafka --rate 500 --live --duration 5m --closed-loop --format json\n"},
     {"replay", cmd_replay, "[PIPELINE] [FILE]", 1, 2,
      "walk a file or a range of offsets through the engine, to a digest of the state",
      "The same input and seed give the same digest.",
@@ -128,6 +129,11 @@ static const struct commands_flag flags[] = {
     TEXT("out", SIMULATE, "FILE", "-", "events as JSON lines; - is stdout"),
     TEXT("items-out", SIMULATE, "FILE", NULL, "items as JSON lines"),
     TEXT("ledger", SIMULATE, "FILE", NULL, "the planted bad events and the repeats, as JSON lines"),
+    SWITCH("closed-loop", SIMULATE, "users read their lists from Redis and answer what is shown"),
+    {"redis", SIMULATE, COMMANDS_TEXT, "URL", "redis://127.0.0.1:6379/0", 0, 0, "REDIS_URL",
+     "closed loop: where the lists are"},
+    TEXT("prefix", SIMULATE, "TEXT", "zl:", "closed loop: what the keys begin with"),
+    INTEGER("page", SIMULATE, "20", 1, 50, "closed loop: places of a list that are read at once"),
     SWITCH("kafka", SIMULATE, "produce into Kafka instead of files"),
     {"brokers", SIMULATE | DEAD, COMMANDS_TEXT, "HOST:PORT,...", "127.0.0.1:9092", 0, 0,
      "KAFKA_BROKERS", "Kafka's bootstrap servers"},

@@ -37,6 +37,8 @@ static enum zl_status check_config(const struct simulate_config *c, struct zl_er
         return zl_fail(err, ZL_EUSAGE,
                        "a user's name is 1..48 letters, digits, '.', '_' or '-': %s",
                        c->named_user);
+    if (c->lists && (c->page < 1 || c->page > SIMULATE_PAGE))
+        return zl_fail(err, ZL_EUSAGE, "a page has 1..%d places", SIMULATE_PAGE);
     if (c->bad > 0 && !(c->reasons & SIMULATE_REASONS_ALL))
         return zl_fail(err, ZL_EUSAGE, "bad events were asked for, but no reason");
     return ZL_OK;
@@ -153,6 +155,11 @@ static void make_visits(struct simulate *s)
         s->free_visits[s->n_free] = s->max_visits - 1 - s->n_free;
         s->n_free++;
     }
+    sim_loop_make(s);
+}
+
+static void begin_named(struct simulate *s)
+{
     if (s->cfg.named_user)
         sim_visit_begin(s, &s->visits[s->max_visits], s->cfg.users);
 }
@@ -186,6 +193,7 @@ enum zl_status simulate_open(const struct simulate_config *cfg, struct simulate 
         s->max_items = cfg->items;
     sim_world_make(s);
     make_visits(s);
+    begin_named(s);
     make_past(s);
     *out = s;
     return ZL_OK;
@@ -196,6 +204,7 @@ void simulate_close(struct simulate *s)
     if (!s)
         return;
     sim_world_release(s);
+    sim_loop_release(s);
     for (int i = 0; s->past && i < SIM_PAST; i++)
         free(s->past[i].line);
     free(s->past);
@@ -298,6 +307,11 @@ double simulate_interest(const struct simulate *s, uint32_t user, uint32_t item)
 {
     ASSERT(user <= s->cfg.users && item < s->n_items);
     return sim_interest(&s->users[user], &s->items[item]);
+}
+
+const struct simulate_truth *simulate_truth(const struct simulate *s)
+{
+    return &s->truth;
 }
 
 uint32_t simulate_items(const struct simulate *s)

@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "app/simulate_loop.h"
 #include "zhiliu/event.h"
 #include "zhiliu/status.h"
 
@@ -27,6 +28,9 @@ struct simulate_config {
     double bad, repeats;    /* share of planted bad events, of repeated ones */
     uint32_t reasons;       /* bit r: reason r is planted */
     const char *named_user; /* acts about once a second; NULL: nobody */
+    /* Closed loop: who makes the lists (borrowed while open); NULL: the platform itself chooses what is shown. */
+    const struct simulate_lists *lists;
+    int page; /* places of a list that are read at once, 1 .. SIMULATE_PAGE */
 };
 
 /* All that a file of events (no keys, no clock of its own) can hold; with Kafka add the other two; bad_features needs items. */
@@ -57,6 +61,8 @@ void simulate_next(struct simulate *s, int64_t now_ms, struct simulate_record *o
 /* The truth: how much user (from 0) likes item (from 0) now, 0..1. */
 double simulate_interest(const struct simulate *s, uint32_t user, uint32_t item);
 uint32_t simulate_items(const struct simulate *s); /* that exist by now */
+/* What was shown so far in the closed loop; lent until close. */
+const struct simulate_truth *simulate_truth(const struct simulate *s);
 /* How busy the hour is against a day's average, 0.4 .. 1.6. */
 double simulate_daylight(double unix_ms);
 

@@ -2,6 +2,7 @@
  * names are plain ASCII or our own Chinese words, so nothing needs escaping (simulate_open refuses other names). */
 #include "app/simulate_world.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static const char *const topic_names[] = {
@@ -120,6 +121,24 @@ static char *put_about_course(char *at, const struct simulate *s, const struct s
     return at;
 }
 
+/* A share to nine digits and more: it reads back as it was given. */
+static char *put_share(char *at, double share)
+{
+    return at + sprintf(at, "%.17g", share);
+}
+
+/* What the list said comes back with the impression. */
+static char *put_list(char *at, const struct simulate_page *page, const struct sim_plan *p)
+{
+    if (page->request_id[0])
+        at = PUT(put_text(PUT(at, ",\"request_id\":\""), page->request_id), "\"");
+    if (p->propensity > 0)
+        at = put_share(PUT(at, ",\"propensity\":"), p->propensity);
+    if (page->experiment[0] && strcmp(page->experiment, "{}") != 0)
+        at = put_text(PUT(at, ",\"experiment\":"), page->experiment);
+    return at;
+}
+
 static char *put_where(char *at, const struct simulate *s, const struct sim_visit *v,
                        const struct sim_plan *p)
 {
@@ -129,6 +148,8 @@ static char *put_where(char *at, const struct simulate *s, const struct sim_visi
     at = PUT(put_text(PUT(at, "\",\"surface\":\""), surfaces[v->surface]), "\"");
     if (p->position) {
         at = put_integer(PUT(at, ",\"position\":"), p->position);
+        if (s->pages && s->pages[v - s->visits].request_id[0])
+            return put_list(at, &s->pages[v - s->visits], p);
         at = PUT(put_hex(PUT(at, ",\"request_id\":\""),
                          hash_mix(s->tag + (uint64_t)v->user) ^ v->session, 16),
                  "\"");

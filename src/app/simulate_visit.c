@@ -45,6 +45,11 @@ static int32_t draw_watch_ms(struct simulate *s, double interest, int32_t durati
     return (int32_t)(ms < 200 ? 200 : ms > most ? most : ms);
 }
 
+double sim_watch_chance(double interest)
+{
+    return 0.35 + 0.6 * interest;
+}
+
 static void plan_course(struct simulate *s, struct sim_visit *v, uint32_t item, double interest)
 {
     uint32_t course = s->items[item].course;
@@ -75,19 +80,34 @@ static void plan_reactions(struct simulate *s, struct sim_visit *v, uint32_t ite
     plan_course(s, v, item, interest);
 }
 
-static void plan_item(struct simulate *s, struct sim_visit *v)
+static void plan_answer(struct simulate *s, struct sim_visit *v, uint32_t item, double looked_at)
 {
-    struct sim_user *u = &s->users[v->user];
-    uint32_t item = sim_show(s, u);
-    double interest = sim_interest(u, &s->items[item]);
-    v->n_plans = v->next_plan = 0;
-    v->shown++;
-    plan(v, ZL_IMPRESSION, item, think_ms(s))->position = v->shown;
-    if (!chance(s, 0.35 + 0.6 * interest))
+    double interest = sim_interest(&s->users[v->user], &s->items[item]);
+    if (!chance(s, looked_at * sim_watch_chance(interest)))
         return;
     int32_t watch_ms = draw_watch_ms(s, interest, s->items[item].duration_ms);
     plan(v, ZL_WATCH, item, watch_ms < 600000 ? watch_ms : 600000)->watch_ms = watch_ms;
     plan_reactions(s, v, item, interest);
+}
+
+static void plan_item(struct simulate *s, struct sim_visit *v)
+{
+    v->n_plans = v->next_plan = 0;
+    if (!s->cfg.lists) {
+        uint32_t item = sim_show(s, &s->users[v->user]);
+        v->shown++;
+        plan(v, ZL_IMPRESSION, item, think_ms(s))->position = v->shown;
+        plan_answer(s, v, item, 1);
+        return;
+    }
+    struct sim_shown shown;
+    uint32_t item = sim_loop_next(s, v, &shown);
+    struct sim_plan *p = plan(v, ZL_IMPRESSION, item, think_ms(s));
+    v->shown++;
+    p->position = shown.place;
+    p->propensity = shown.propensity;
+    plan_answer(s, v, item, simulate_loop_looked_at(shown.place));
+    sim_loop_note(s, v, item, &shown);
 }
 
 static void plan_refund(struct simulate *s, struct sim_visit *v)

@@ -196,6 +196,11 @@ void sim_drift(struct simulate *s, struct sim_user *u)
     u->topics[place] = draw_topic(s, &s->rng);
 }
 
+double sim_taste(int place)
+{
+    return (double)taste_weight[place];
+}
+
 double sim_interest(const struct sim_user *u, const struct sim_item *it)
 {
     float agree = 0;

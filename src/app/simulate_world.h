@@ -41,6 +41,14 @@ struct sim_plan {
     uint32_t item, course;     /* or NO_ITEM, NO_COURSE */
     int32_t watch_ms, wait_ms; /* wait: since what was done before */
     int32_t position;
+    double propensity; /* of an impression in an explored place; else 0 */
+};
+
+/* In the closed loop: the place of a list that an item was shown in. */
+struct sim_shown {
+    const struct simulate_page *page;
+    int32_t place;
+    double propensity;
 };
 
 struct sim_visit {
@@ -81,7 +89,13 @@ struct simulate {
     double named_due_ms;
     uint32_t n_sessions;
 
-    struct sim_visit *visits; /* slots; the last is the named user's */
+    struct sim_visit *visits;    /* slots; the last is the named user's */
+    struct simulate_page *pages; /* closed loop: one a visit; else NULL */
+    struct simulate_truth truth;
+    struct sim_watched { /* a user's watched items, a bit each; grows */
+        uint64_t *bits;
+        uint32_t n_words;
+    } * watched;
     struct sim_turn *heap;
     uint32_t n_visits, max_visits, *free_visits, n_free;
     double visits_ms; /* the visits' own clock */
@@ -111,6 +125,7 @@ uint32_t sim_item_add(struct simulate *s, int64_t published_ms); /* NO_ITEM: the
 void sim_heat(struct simulate *s);                               /* running sums as of the clock */
 uint32_t sim_show(struct simulate *s, const struct sim_user *u); /* an item for this person */
 void sim_drift(struct simulate *s, struct sim_user *u);
+double sim_taste(int place); /* weight of a user's first, second, third topic */
 double sim_interest(const struct sim_user *u, const struct sim_item *it);
 int64_t sim_course_price(const struct simulate *s, uint32_t course);
 
@@ -118,7 +133,17 @@ int64_t sim_course_price(const struct simulate *s, uint32_t course);
 void sim_visit_begin(struct simulate *s, struct sim_visit *v, uint32_t user);
 /* The next thing done; false: the visit is over. */
 bool sim_visit_next(struct simulate *s, struct sim_visit *v, struct sim_plan *out);
+double sim_watch_chance(double interest);             /* of an item that is looked at */
 int32_t sim_visit_wait_ms(const struct sim_visit *v); /* until the thing after that */
+
+/* ---- simulate_loop.c: only with cfg.lists ---- */
+void sim_loop_make(struct simulate *s);
+void sim_loop_release(struct simulate *s);
+/* The next item on the user's page, which is read again when it is used up. */
+uint32_t sim_loop_next(struct simulate *s, const struct sim_visit *v, struct sim_shown *out);
+/* After the visit's plans for this item are made. */
+void sim_loop_note(struct simulate *s, const struct sim_visit *v, uint32_t item,
+                   const struct sim_shown *shown);
 
 /* ---- simulate_json.c ---- */
 size_t sim_write_event(const struct simulate *s, const struct sim_visit *v,
