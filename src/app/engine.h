@@ -41,6 +41,8 @@ struct engine_options {
     engine_scored scored;             /* NULL: no tests */
     engine_similar_scored similar_scored; /* NULL: no scores */
     engine_use_of use;                /* NULL: all are learned */
+    bool each_event; /* one after another, as a file is served */
+    bool feed;       /* no source: engine_feed() in place of engine_run() */
     bool hold_items; /* described items are not served before they exist (catalog_config.hold) */
     int64_t freeze_items; /* tests see item rows as of the last of every so many positives; 0: no */
     void *ctx;
@@ -56,6 +58,21 @@ MUST_CHECK enum zl_status engine_run(struct engine *e, struct zl_error *err);
 void engine_stop(struct engine *e);
 /* SIGHUP: says in one line that a reload is not there yet. Async-signal-safe. */
 void engine_hang_up(struct engine *e);
+
+/* ---- without a source (opt.feed; engine_feed.c) ---- */
+struct source_message;
+struct zl_version;
+struct zl_slate;
+struct rank;
+/* One message, borrowed: decoded, learned, its position moved. Offsets of a partition are given in order. */
+MUST_CHECK enum zl_status engine_feed(struct engine *e, const struct source_message *message,
+                                      struct zl_error *err);
+/* The list a user would be given now; lent until the next call. False: the user is not known. */
+bool engine_list(struct engine *e, struct zl_span user_id, struct zl_version *version,
+                 struct zl_slate *out);
+/* What a list ranked now for this user would carry. */
+struct zl_version engine_version(const struct engine *e, uint32_t user);
+struct rank *engine_rank(struct engine *e);
 
 /* ---- what inspect and replay read ---- */
 struct model;

@@ -236,7 +236,8 @@ static enum zl_status open_source(struct engine *e, struct zl_error *err)
     s.positions = &e->positions;
     s.until = e->opt.until;
     s.alone = !e->opt.serve; /* a replay leaves the engine at work its group */
-    e->each_event = !s.kafka && e->opt.serve && e->cfg->sink.kind != SINK_NONE;
+    e->each_event =
+        e->opt.each_event || (!s.kafka && e->opt.serve && e->cfg->sink.kind != SINK_NONE);
     return source_open(&s, &e->source, err);
 }
 
@@ -281,7 +282,8 @@ static enum zl_status open_doors(struct engine *e, struct zl_error *err)
 {
     TRY(open_dead_letters(e, err));
     TRY(open_sink(e, err));
-    TRY(open_source(e, err));
+    if (!e->opt.feed)
+        TRY(open_source(e, err));
     if (e->opt.serve)
         TRY(monitor_open(e->cfg->monitor.listen, &e->monitor, err));
     return ZL_OK;
