@@ -47,6 +47,15 @@ static struct zl_reject *add_reject(struct engine *e)
 
 /* ---- items and controls ---- */
 
+static void note_served(struct engine *e, uint32_t item, bool served)
+{
+    if (served)
+        similar_mark(e->similar, item);
+    else
+        similar_unserved(e->similar, item);
+    hot_changed(e->hot);
+}
+
 static void take_item(struct engine *e, const struct zl_item *item)
 {
     uint32_t index = ids_intern(e->items, item->item_id);
@@ -56,9 +65,12 @@ static void take_item(struct engine *e, const struct zl_item *item)
         return;
     }
     uint32_t course = item->course_id.len ? ids_intern(e->courses, item->course_id) : ZL_NO_INDEX;
+    bool served = catalog_served(e->catalog, index);
     catalog_put(e->catalog, index, item, course);
     if (course != ZL_NO_INDEX)
         model_know_course(e->model, course, convert_kind_of(item->course_id), item->price);
+    if (served != catalog_served(e->catalog, index))
+        note_served(e, index, !served);
     if (!item->removed)
         model_know_item(e->model, index);
     metrics_add(METRIC_ITEMS, item->removed ? ZL_ITEM_REMOVED : item->status, 1);
@@ -193,8 +205,11 @@ static void learn_all(struct engine *e, struct zl_event *events, int n, int64_t 
     reward_batch(e->reward, events, n);
     model_batch(e->model, events, n, before_learning, e);
     for (int i = 0; i < n; i++)
-        if (events[i].outcome == ZL_LEARNED || events[i].outcome == ZL_COUNTED)
+        if (events[i].outcome == ZL_LEARNED || events[i].outcome == ZL_COUNTED) {
             mark_user(e, &events[i], now_ns);
+            if (events[i].outcome == ZL_LEARNED)
+                similar_mark_user(e->similar, events[i].user);
+        }
 }
 
 /* A file: each event's list before the next event, as if the log had come slowly. */

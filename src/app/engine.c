@@ -22,12 +22,23 @@
 
 /* ---- one turn ---- */
 
+/* When other_lists has something to do. */
+static int64_t others_next_ns(const struct engine *e)
+{
+    int64_t similar_ns = similar_next_ns(e->similar), hot_ns = hot_next_ns(e->hot);
+    if (!source_items_ready(e->source))
+        return INT64_MAX;
+    return similar_ns < hot_ns ? similar_ns : hot_ns;
+}
+
 static int wait_ms(const struct engine *e, int64_t now_ns, bool more)
 {
     if (more || e->held)
         return e->held && !more ? 1 : 0;
     int64_t due_ns = publish_next_ns(e->publish), sink_ns = sink_next_ns(e->sink);
     int64_t next_ns = due_ns < sink_ns ? due_ns : sink_ns;
+    int64_t others_ns = others_next_ns(e);
+    next_ns = others_ns < next_ns ? others_ns : next_ns;
     if (next_ns <= now_ns)
         return 0;
     int64_t ms = next_ns == INT64_MAX ? TURN_MS : (next_ns - now_ns + NS_A_MS - 1) / NS_A_MS;
@@ -111,6 +122,15 @@ static enum zl_status take_batch(struct engine *e, int64_t now_ns, struct zl_err
     return batch_settle(e, err);
 }
 
+/* Lists that are no user's: when no user's list waits. */
+static void other_lists(struct engine *e)
+{
+    int64_t now_ns = clock_monotonic_ns();
+    bool feed_waits = publish_next_ns(e->publish) <= now_ns;
+    similar_turn(e->similar, now_ns, feed_waits);
+    hot_turn(e->hot, now_ns, feed_waits);
+}
+
 static enum zl_status turn(struct engine *e, struct zl_error *err)
 {
     int64_t now_ns = clock_monotonic_ns();
@@ -118,8 +138,10 @@ static enum zl_status turn(struct engine *e, struct zl_error *err)
     if (st != ZL_OK && st != ZL_END)
         return st;
     bool idle = !e->batch.more;
-    if (source_items_ready(e->source))
+    if (source_items_ready(e->source)) {
         publish_due(e->publish, now_ns, idle, RANK_BUDGET_NS);
+        other_lists(e);
+    }
     publish_exchange(e->publish, clock_monotonic_ns());
     checkpoint_turn(e);
     dead_letters_poll(e->dead_letters, 0);
@@ -127,6 +149,7 @@ static enum zl_status turn(struct engine *e, struct zl_error *err)
     if (now_ns - e->tick_ns >= 1000 * NS_A_MS) {
         e->tick_ns = now_ns;
         publish_tick(e->publish);
+        similar_tick(e->similar, now_ns);
         watch_tick(e, now_ns);
     }
     if (st == ZL_END)
@@ -152,6 +175,21 @@ static void drain_lists(struct engine *e, bool all)
             until_ns = now_ns + STOP_LISTS_MS * NS_A_MS;
         if (publish_next_ns(e->publish) == INT64_MAX)
             wait_for_work(e, 1);
+    }
+}
+
+/* A file's related and popularity lists, once; while the store takes them. */
+static void drain_other_lists(struct engine *e)
+{
+    int64_t until_ns = clock_monotonic_ns() + STOP_LISTS_MS * NS_A_MS, now_ns;
+    while ((now_ns = clock_monotonic_ns()) < until_ns && !e->stopping) {
+        bool done = similar_finish(e->similar);
+        if (done && hot_finish(e->hot))
+            return;
+        publish_exchange(e->publish, now_ns);
+        if (sink_connected(e->sink, NULL, 0))
+            until_ns = now_ns + STOP_LISTS_MS * NS_A_MS;
+        wait_for_work(e, 1);
     }
 }
 
@@ -193,6 +231,8 @@ static enum zl_status finish(struct engine *e, bool at_end, struct zl_error *err
 {
     TRY(settle_held(e, err));
     drain_lists(e, at_end);
+    if (at_end)
+        drain_other_lists(e);
     TRY(last_checkpoint(e, err));
     return say_unwritten(e, at_end, err);
 }

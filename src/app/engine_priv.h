@@ -9,7 +9,9 @@
 #include "app/checkpoint.h"
 #include "app/dead_letters.h"
 #include "app/engine.h"
+#include "app/hot.h"
 #include "app/publish.h"
+#include "app/similar.h"
 #include "decode/decode.h"
 #include "guard/guard.h"
 #include "monitor/monitor.h"
@@ -36,6 +38,8 @@ struct engine {
     struct dead_letters *dead_letters;
     struct checkpoint *checkpoint; /* NULL: none */
     struct publish *publish;
+    struct similar *similar; /* NULL: off */
+    struct hot *hot;         /* NULL: off */
     struct monitor *monitor; /* NULL: none */
     struct zl_positions positions;
     struct rows_table tables[CHECKPOINT_MAX_TABLES];

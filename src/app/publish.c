@@ -47,6 +47,8 @@ struct publish {
     uint32_t blocks;                 /* ranked so far */
     uint32_t round_at, round_active; /* the round over all lists: next user, active ones so far */
     struct zl_span names[ZL_MAX_LIST];
+    publish_answer others; /* see publish_share */
+    void *others_ctx;
 };
 
 #define NO_TICKET UINT32_MAX
@@ -374,6 +376,10 @@ static void observe_freshness(const struct ticket *t)
 
 static void take_answer(struct publish *p, const struct sink_answer *a)
 {
+    if (a->token & PUBLISH_OTHERS) {
+        p->others(p->others_ctx, a);
+        return;
+    }
     struct ticket *t = &p->tickets[a->token];
     metrics_add(METRIC_LISTS_WRITTEN, a->result, 1);
     if (a->result == SINK_WRITTEN) {
@@ -394,6 +400,12 @@ static void take_answer(struct publish *p, const struct sink_answer *a)
     t->next_free = p->free_ticket;
     p->free_ticket = (uint32_t)a->token;
     p->n_on_the_way--;
+}
+
+void publish_share(struct publish *p, publish_answer take, void *ctx)
+{
+    p->others = take;
+    p->others_ctx = ctx;
 }
 
 void publish_exchange(struct publish *p, int64_t now_ns)

@@ -50,6 +50,10 @@ void publish_forget(struct publish *p, uint32_t user);
 
 /* Ranks and sends what is due; idle: nothing else waits. Stops after budget_ns. Returns how many lists were ranked. */
 int publish_due(struct publish *p, int64_t now_ns, bool idle, int64_t budget_ns);
+/* Others send lists through the same store: answers to tokens with this bit go to take(). */
+#define PUBLISH_OTHERS (1ULL << 63)
+typedef void (*publish_answer)(void *ctx, const struct sink_answer *a);
+void publish_share(struct publish *p, publish_answer take, void *ctx);
 /* Exchanges bytes with the store and takes its answers. */
 void publish_exchange(struct publish *p, int64_t now_ns);
 /* Once a second: stale answers are tried again, old lists fall due, gauges. */

@@ -258,6 +258,48 @@ static enum zl_status open_dead_letters(struct engine *e, struct zl_error *err)
         &e->dead_letters, err);
 }
 
+#define TOKEN_HOT (1ULL << 62) /* beside PUBLISH_OTHERS */
+
+static void take_other(void *ctx, const struct sink_answer *a)
+{
+    struct engine *e = ctx;
+    if (a->token & TOKEN_HOT)
+        hot_take_answer(e->hot, a);
+    else
+        similar_take_answer(e->similar, a);
+}
+
+/* Lists that are no user's: related items, and what is popular. On stdout only by wish. */
+static enum zl_status open_other_lists(struct engine *e, enum sink_kind kind, struct zl_error *err)
+{
+    const struct config *cfg = e->cfg;
+    uint64_t epoch = e->checkpoint ? checkpoint_epoch(e->checkpoint) : 1;
+    publish_share(e->publish, take_other, e);
+    if (kind == SINK_NONE || (kind == SINK_STDOUT && !cfg->sink.similar))
+        return ZL_OK;
+    struct similar_config s = {.max_items = (uint32_t)cfg->catalog.max_items,
+                               .n = (int)cfg->similar.n,
+                               .every_ns = cfg->similar.every * 1000000,
+                               .ttl_ms = cfg->similar.ttl,
+                               .incarnation = (uint32_t)cfg->publish.incarnation,
+                               .epoch = epoch,
+                               .token = PUBLISH_OTHERS,
+                               .at_end = cfg->source.kind == 1};
+    struct hot_config h = {.n = (int)cfg->hot.n,
+                           .every_ns = cfg->hot.every * 1000000,
+                           .ttl_ms = cfg->hot.ttl,
+                           .incarnation = s.incarnation,
+                           .epoch = epoch,
+                           .token = PUBLISH_OTHERS | TOKEN_HOT,
+                           .at_end = s.at_end};
+    if (s.n > 0)
+        TRY(similar_open(&s, e->rank_similar, e->model, e->catalog, e->sink, e->items,
+                         &e->positions, &e->similar, err));
+    return h.n == 0
+               ? ZL_OK
+               : hot_open(&h, e->model, e->catalog, e->sink, e->items, &e->positions, &e->hot, err);
+}
+
 static enum zl_status open_sink(struct engine *e, struct zl_error *err)
 {
     struct sink_config s;
@@ -265,7 +307,7 @@ static enum zl_status open_sink(struct engine *e, struct zl_error *err)
     if (!e->opt.serve)
         s.kind = SINK_NONE;
     TRY(sink_open(&s, &e->sink, err));
-    return publish_open(
+    TRY(publish_open(
         &(struct publish_config){.max_users = (uint32_t)e->cfg->model.max_users,
                                  .n = (int)e->cfg->rank.n,
                                  .coalesce_ns = e->cfg->rank.coalesce * 1000000,
@@ -275,7 +317,8 @@ static enum zl_status open_sink(struct engine *e, struct zl_error *err)
                                  .epoch = e->checkpoint ? checkpoint_epoch(e->checkpoint) : 1,
                                  .ranked = s.kind != SINK_NONE},
         e->model, e->rank, e->catalog, e->sink, e->users, e->items, &e->positions, &e->publish,
-        err);
+        err));
+    return open_other_lists(e, s.kind, err);
 }
 
 static enum zl_status open_doors(struct engine *e, struct zl_error *err)
@@ -325,6 +368,8 @@ void engine_close(struct engine *e)
         return;
     monitor_close(e->monitor);
     source_close(e->source);
+    hot_close(e->hot);
+    similar_close(e->similar);
     publish_close(e->publish);
     sink_close(e->sink, 500);
     dead_letters_close(e->dead_letters, 1000);

@@ -134,6 +134,12 @@ static void label_mean(unsigned label, char *out, size_t len)
     snprintf(out, len, "of=\"%s\"", label ? "observed" : "predicted");
 }
 
+static void label_similar(unsigned label, char *out, size_t len)
+{
+    static const char *const names[] = {"ranked", "unchanged", "ok", "stale", "failed"};
+    snprintf(out, len, "what=\"%s\"", names[label]);
+}
+
 static void label_rows(unsigned label, char *out, size_t len)
 {
     static const char *const names[] = {"users", "items", "courses", "other"};
@@ -214,6 +220,12 @@ static const struct row table[METRIC_N] = {
         LABELS("result", label_written, 3)},
     [METRIC_LISTS_CUT] = {"zhiliu_lists_cut_total", COUNTER,
         "Lists shortened because an item on them was blocked.", PLAIN},
+    [METRIC_SIMILAR_LISTS] = {"zhiliu_similar_lists_total", COUNTER,
+        "Related lists of items: ranked; unchanged, equal to what was written last; ok, stale and failed as of users' lists.",
+        LABELS("what", label_similar, 5)},
+    [METRIC_SIMILAR_DUE] = {"zhiliu_similar_due", GAUGE, "Items whose related list is due.", PLAIN},
+    [METRIC_HOT_LISTS] = {"zhiliu_hot_lists_total", COUNTER,
+        "Popularity lists sent to the store.", LABELS("result", label_written, 3)},
     [METRIC_USERS_DIRTY] = {"zhiliu_users_due", GAUGE, "Users whose list is due.", PLAIN},
     [METRIC_USERS_ACTIVE] = {"zhiliu_users_active", GAUGE, "Users with an event within publish.active.", PLAIN},
     [METRIC_ROWS] = {"zhiliu_rows", GAUGE, "Rows of state.", LABELS("kind", label_rows, 3)},

@@ -40,6 +40,9 @@ enum metric {
     METRIC_LISTS_UNCHANGED,      /* counter: ranked, equal to what was written */
     METRIC_LISTS_WRITTEN,        /* counter, label 0 ok 1 stale 2 failed */
     METRIC_LISTS_CUT,            /* counter: lists cut because an item was blocked */
+    METRIC_SIMILAR_LISTS,        /* counter, label 0 ranked 1 unchanged 2 ok 3 stale 4 failed */
+    METRIC_SIMILAR_DUE,          /* gauge: items whose related list is due */
+    METRIC_HOT_LISTS,            /* counter, label 0 ok 1 stale 2 failed */
     METRIC_USERS_DIRTY,          /* gauge: users whose list is due */
     METRIC_USERS_ACTIVE,         /* gauge */
     METRIC_ROWS,                 /* gauge, label 0 users 1 items 2 courses */

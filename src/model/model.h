@@ -99,6 +99,7 @@ const double *model_mixer(const struct model *m, uint32_t user, int *bucket);
 void model_learn_mixer(struct model *m, int bucket, const float *f, int stride, const float *scores,
                        int n, int chosen);
 /* ---- related items (similar.c) ---- */
+#define MODEL_SIMILAR_LINKED 20U /* so many of the history a choice is linked with (cooccur.h) */
 /* z (k floats) of somebody whose history is this item alone. */
 void model_similar_encode(const struct model *m, uint32_t item, float *z);
 /* As model_cooccur, of one item's row: sums[j] += C[item -> j], j is not the item. */

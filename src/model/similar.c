@@ -6,6 +6,8 @@
 #include "base/vec.h"
 #include "model/model_priv.h"
 
+_Static_assert(MODEL_SIMILAR_LINKED == COOCCUR_DEPTH, "what is linked has moved");
+
 /* z of a history of one: W = 1, so beta and gamma have no say (learn.c). */
 void model_similar_encode(const struct model *m, uint32_t item, float *z)
 {

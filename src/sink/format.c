@@ -104,10 +104,10 @@ size_t sink_format_value(const struct sink_list *list, bool scores, char *out, s
     ASSERT(capacity >= sink_value_bound(list, scores));
     char version[ZL_VERSION_LEN + 1];
     zl_version_format(&list->version, version);
-    char *at = out + snprintf(out, FIXED_BYTES,
-                              "{\"v\":1,\"ver\":\"%s\",\"ts\":%lld,\"experiment\":", version,
+    char *at = out + snprintf(out, FIXED_BYTES, "{\"v\":1,\"ver\":\"%s\",\"ts\":%lld", version,
                               (long long)list->ts_ms);
-    at = put_object(at, list->experiment);
+    if (list->key == SINK_FEED)
+        at = put_object(put(at, ZL_SPAN(",\"experiment\":")), list->experiment);
     at = put(at, ZL_SPAN(",\"items\":["));
     at = put_items(at, list);
     *at++ = ']';
@@ -116,8 +116,8 @@ size_t sink_format_value(const struct sink_list *list, bool scores, char *out, s
         at = put_scores(at, list);
         *at++ = ']';
     }
-    at = put(at, ZL_SPAN(",\"explore\":"));
-    at = put_explore(at, list);
+    if (list->key == SINK_FEED)
+        at = put_explore(put(at, ZL_SPAN(",\"explore\":")), list);
     *at++ = '}';
     return (size_t)(at - out);
 }

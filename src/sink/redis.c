@@ -551,6 +551,7 @@ static size_t format_value(struct sink_redis *r, const struct sink_list *list)
 static void redis_put(struct sink *s, const struct sink_list *list, int64_t ttl_ms)
 {
     struct sink_redis *r = own(s);
+    static const char *const before[SINK_N_KEYS] = {"feed:{", "similar:", "hot:"};
     char version[ZL_VERSION_LEN + 1], ttl[24];
     zl_version_format(&list->version, version);
     snprintf(ttl, sizeof ttl, "%lld", (long long)ttl_ms);
@@ -560,8 +561,10 @@ static void redis_put(struct sink *s, const struct sink_list *list, int64_t ttl_
     sink_wire_argument(&r->wire, ZL_SPAN("EVALSHA"));
     sink_wire_argument(&r->wire, (struct zl_span){r->sha, SHA_LEN});
     sink_wire_argument(&r->wire, ZL_SPAN("1"));
-    sink_wire_pieces(&r->wire, 4,
-                     (struct zl_span[]){prefix, ZL_SPAN("feed:{"), list->user_id, ZL_SPAN("}")});
+    sink_wire_pieces(
+        &r->wire, 4,
+        (struct zl_span[]){prefix, zl_span_of(before[list->key]), list->user_id,
+                           list->key == SINK_FEED ? ZL_SPAN("}") : (struct zl_span){NULL, 0}});
     sink_wire_argument(&r->wire, zl_span_of(version));
     sink_wire_argument(&r->wire, value);
     sink_wire_argument(&r->wire, zl_span_of(ttl));

@@ -108,7 +108,7 @@ static int64_t jittered(int64_t ttl_ms, struct zl_span user_id)
 void sink_put(struct sink *s, const struct sink_list *list)
 {
     ASSERT(sink_room(s) > 0 && list->n <= ZL_MAX_LIST);
-    s->ops->put(s, list, jittered(s->cfg.ttl_ms, list->user_id));
+    s->ops->put(s, list, jittered(list->ttl_ms ? list->ttl_ms : s->cfg.ttl_ms, list->user_id));
 }
 
 void sink_forget(struct sink *s, uint64_t token, struct zl_span user_id, struct zl_version version,

@@ -38,10 +38,15 @@ struct sink_answer {
     char newer[ZL_VERSION_LEN + 1]; /* SINK_STALE: the version that stands there */
 };
 
+/* feed:{<user>}, similar:<item>, hot:<category>. Only a user's list has experiment and explore. */
+enum sink_key { SINK_FEED, SINK_SIMILAR, SINK_HOT, SINK_N_KEYS };
+
 /* All borrowed for the call. */
 struct sink_list {
     uint64_t token; /* comes back in the answer */
-    struct zl_span user_id;
+    enum sink_key key;
+    struct zl_span user_id; /* or the item, or the category, whose list it is */
+    int64_t ttl_ms;         /* 0: the config's */
     struct zl_version version;
     int64_t ts_ms;
     int n;

@@ -52,6 +52,7 @@ static int stdout_inflight(const struct sink *s)
 
 static void stdout_put(struct sink *s, const struct sink_list *list, int64_t ttl_ms)
 {
+    static const char *const name[SINK_N_KEYS] = {"user", "similar", "hot"};
     (void)ttl_ms;
     struct sink_stdout *o = own(s);
     o->tokens[o->n_tokens++] = list->token;
@@ -60,7 +61,7 @@ static void stdout_put(struct sink *s, const struct sink_list *list, int64_t ttl
     size_t need = o->len + sink_value_bound(list, s->cfg.scores) + 6 * list->user_id.len + 32;
     if (need > o->capacity)
         o->text = xrealloc(o->text, 1, o->capacity = 2 * need);
-    o->len += (size_t)sprintf(o->text + o->len, "{\"user\":\"");
+    o->len += (size_t)sprintf(o->text + o->len, "{\"%s\":\"", name[list->key]);
     o->len += sink_format_escaped(list->user_id, o->text + o->len);
     o->len += (size_t)sprintf(o->text + o->len, "\",");
     size_t at = o->len - 1; /* the value's '{' falls on our ',': put that back */
