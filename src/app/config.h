@@ -51,6 +51,12 @@ struct config {
         double r_max;
         int watch; /* 0 rank, 1 raw, 2 completion */
         int64_t min_watch;
+        int baseline; /* 0 none, 1 mean */
+        struct {
+            int propensity; /* 0 off, 1 ratio, 2 inverse */
+            double cap;
+            int64_t top_k;
+        } correction;
     } reward;
     struct {
         int unknown; /* 0 serve, 1 hide */

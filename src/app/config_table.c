@@ -125,6 +125,19 @@ static const struct config_row rows[] = {
         "what a watch is worth: its rank among watches of videos as long, its time, or its share"),
     TIME("reward.min_watch", reward.min_watch, 0, 1 * HOUR, "3s", 0,
          "a watch shorter than this and than 5 % of its video is a skip"),
+    CHOICE("reward.baseline", reward.baseline, "none|mean", "none", 0,
+           "what is taken off a reward before it scales the step: nothing, or the mean of recent "
+           "ones"),
+    CHOICE(
+        "reward.correction.propensity", reward.correction.propensity, "off|ratio|inverse", "off", 0,
+        "a logged propensity scales learning by the model's own chance over it (ratio), or by its "
+        "inverse, 1 on average (inverse)"),
+    REAL("reward.correction.cap", reward.correction.cap, 1, 1e6, "10", 0,
+         "no such factor is larger"),
+    INT("reward.correction.top_k", reward.correction.top_k, 0, 1000, "0", 0,
+        "steps are scaled by K (1 - p)^(K - 1), p the item's chance: less for what would be in a "
+        "list "
+        "of K anyway; 0: off"),
 
     CHOICE("catalog.unknown", catalog.unknown, "serve|hide", "serve", 0,
            "whether items that only events speak of may stand in lists"),

@@ -86,6 +86,11 @@ static struct model_config model_of(const struct config *cfg)
                                  .cooccur_half_life = 200000,
                                  .session_gap_ms = cfg->model.session_gap,
                                  .seed = (uint64_t)cfg->model.seed,
+                                 .baseline = cfg->reward.baseline == 1,
+                                 .correction =
+                                     (enum model_correction)cfg->reward.correction.propensity,
+                                 .correction_cap = cfg->reward.correction.cap,
+                                 .correction_top_k = (int)cfg->reward.correction.top_k,
                                  .convert = convert};
 }
 

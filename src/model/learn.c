@@ -82,6 +82,7 @@ static void forward(struct model *m, int n, float weight)
                (float)m->cfg.kappa * log_q(m, j);
         most = s[i] > most ? s[i] : most;
     }
+    weight *= correct_step(m, n);
     for (int i = 0; i < n; i++)
         s[i] -= most;
     special_exp_all(s, s, n);

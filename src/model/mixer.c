@@ -82,7 +82,7 @@ void model_features(const struct model *m, const uint32_t *items, int n, float c
 }
 
 void model_learn_mixer(struct model *m, int bucket, const float *f, int stride, const float *scores,
-                       int n, int chosen)
+                       int n, int chosen, double weight)
 {
     double total = 0, mean[MODEL_PARTS] = {0};
     float most = -INFINITY;
@@ -100,7 +100,7 @@ void model_learn_mixer(struct model *m, int bucket, const float *f, int stride, 
     }
     for (int k = 0; k < MODEL_PARTS; k++) {
         double *w = &m->mixer.w[bucket][k], *g = &m->mixer.g[bucket][k];
-        double gradient = mean[k] / total - (double)f[k * stride + chosen];
+        double gradient = weight * (mean[k] / total - (double)f[k * stride + chosen]);
         *g += gradient * gradient;
         *w -= LEARNING_RATE * gradient / sqrt(*g + 1);
     }

@@ -89,15 +89,29 @@ static void count_event(struct model *m, struct user *u, const struct zl_event *
         s->last_ms = ev->at_ms;
 }
 
-/* Ties the chosen item to the newest of the history, both ways. By the root of its reward: measured on graded ratings, co-occurrence alone
+/* Ties the chosen item to the newest of the history, both ways. By the root of its reward (weight): measured on graded ratings, co-occurrence alone
  * +2.0 % of its hits against 1 for all, the whole reward +1.9 %. */
-static void link_history(struct model *m, const struct user *u, uint32_t item, double reward)
+static void link_history(struct model *m, const struct user *u, uint32_t item, double weight)
 {
-    float w = (float)sqrt(reward);
+    float w = (float)weight;
     for (int l = 0; l < u->n_history && l < COOCCUR_DEPTH; l++, w *= 0.9f) {
         cooccur_add(&m->cooccur, u->history[l].item, item, w, m->window.n);
         cooccur_add(&m->cooccur, item, u->history[l].item, 0.5f * w, m->window.n);
     }
+}
+
+/* The first choice of an item in a session is counted, as many times as it stands for. */
+static void count_choice(struct model *m, const struct user *u, uint32_t item, double reward,
+                         struct rng *rng)
+{
+    double factor = m->correct.factor;
+    uint32_t copies = correct_copies(factor, rng);
+    if (copies == 0 && m->window.n == 0)
+        copies = 1; /* the clock counts from 1: 0 means never */
+    for (uint32_t i = 0; i < copies; i++)
+        window_push(m, item);
+    popularity_add(m, item, factor, copies);
+    link_history(m, u, item, sqrt(reward) * factor);
 }
 
 /* The once-a-session rule: the largest reward of (user, item, session) counts, a later event adds the difference. The step sees the
@@ -109,14 +123,16 @@ static bool learn_item(struct model *m, struct user *u, uint32_t item, int64_t r
     bool known = users_take_history(u, item, &e);
     int64_t before = known && e.session == session ? e.reward_micro : 0;
     int64_t most = reward_micro > before ? reward_micro : before;
-    bool explored = known && e.session == session ? e.explored : users_was_explored(u, item);
+    double propensity = correct_propensity(u, ev, item);
+    if (propensity == 0 && known && e.session == session)
+        propensity = (double)e.propensity;
+    bool explored =
+        known && e.session == session ? e.explored : users_shown_propensity(u, item) > 0;
     if (most > before && !m->frozen) {
-        learn_step(m, u, item, (float)((double)(most - before) * 1e-6) * ev->weight, rng);
-        if (before == 0) {
-            window_push(m, item);
-            popularity_add(m, item);
-            link_history(m, u, item, (double)most * 1e-6);
-        }
+        double r = correct_begin(m, (double)(most - before) * 1e-6, propensity);
+        learn_step(m, u, item, (float)r * ev->weight, rng);
+        if (before == 0)
+            count_choice(m, u, item, (double)most * 1e-6, rng);
         if (explored)
             explored_reward(m, item, (double)(most - before) * 1e-6 * (double)ev->weight);
     }
@@ -124,7 +140,8 @@ static bool learn_item(struct model *m, struct user *u, uint32_t item, int64_t r
                                      .session = session,
                                      .reward_micro = most,
                                      .ts_ms = ev->at_ms,
-                                     .explored = explored};
+                                     .explored = explored,
+                                     .propensity = (float)propensity};
     users_push_history(&m->users, u, &e);
     return most > before;
 }
@@ -153,9 +170,9 @@ static bool learn_event(struct model *m, struct user *u, const struct zl_event *
 static void remember_impression(struct model *m, struct user *u, const struct zl_event *ev)
 {
     bool explored = ev->propensity > 0 && !u->opted_out;
-    if (users_has_seen(u, ev->item))
-        return;
-    users_note_impression(u, ev->item, explored);
+    if (users_has_seen(u, ev->item) && !explored)
+        return; /* one that was drawn is remembered all the same: a choice may answer it */
+    users_note_impression(u, ev->item, explored ? ev->propensity : 0);
     if (explored && !m->frozen)
         explored_note(m, ev->item, ev->weight);
 }
@@ -320,6 +337,13 @@ uint32_t model_cooccur(const struct model *m, uint32_t user, float *sums, uint32
 float model_cooccur_damp(const struct model *m, uint32_t item)
 {
     return items_stats(&m->items, item)->damp;
+}
+
+double model_correction(const struct model *m, const struct zl_event *ev)
+{
+    if (ev->user >= m->users.count)
+        return 1;
+    return correct_counts(m, correct_propensity(users_row(&m->users, ev->user), ev, ev->item));
 }
 
 uint32_t model_item_positives(const struct model *m, uint32_t item)

@@ -40,6 +40,9 @@ enum model_part {
     MODEL_IDLE
 };
 
+/* What a logged propensity does to learning (correct.h). */
+enum model_correction { MODEL_CORRECT_OFF, MODEL_CORRECT_RATIO, MODEL_CORRECT_INVERSE };
+
 struct model_config {
     uint32_t max_users, max_items;
     int k, history, negatives, window;
@@ -49,6 +52,11 @@ struct model_config {
     int64_t session_gap_ms;              /* 30 min */
     uint64_t seed;
     struct convert_config convert; /* convert.h */
+    /* reward.baseline and reward.correction: correct.h; all 0: off */
+    bool baseline;
+    enum model_correction correction;
+    double correction_cap;
+    int correction_top_k;
 };
 
 struct model;
@@ -95,15 +103,18 @@ void model_features(const struct model *m, const uint32_t *items, int n, float c
                     float *f, int stride);
 /* Weights of the parts for this user's history length. */
 const double *model_mixer(const struct model *m, uint32_t user, int *bucket);
+/* Factor of what this event teaches the mixer, for the chance with which its item was shown (correct.h); 1: none is known. */
+double model_correction(const struct model *m, const struct zl_event *ev);
 /* One softmax step of those weights towards item `chosen` (its place among n) with features f and mixed scores. */
 void model_learn_mixer(struct model *m, int bucket, const float *f, int stride, const float *scores,
-                       int n, int chosen);
+                       int n, int chosen, double weight);
 /* ---- related items (similar.c) ---- */
 #define MODEL_SIMILAR_LINKED 20U /* so many of the history a choice is linked with (cooccur.h) */
 /* z (k floats) of somebody whose history is this item alone. */
 void model_similar_encode(const struct model *m, uint32_t item, float *z);
 /* As model_cooccur, of one item's row: sums[j] += C[item -> j], j is not the item. */
-uint32_t model_similar_cooccur(const struct model *m, uint32_t item, float *sums, uint32_t *touched);
+uint32_t model_similar_cooccur(const struct model *m, uint32_t item, float *sums,
+                               uint32_t *touched);
 /* The user's history, newest first, lent until the user's next event; none of one who opted out. */
 const struct model_history_entry *model_similar_history(const struct model *m, uint32_t user,
                                                         uint32_t *n);
@@ -125,7 +136,7 @@ const uint32_t *model_seen(const struct model *m, uint32_t user, uint32_t *n);
 /* Shown without a watch: items and how often. Lent likewise. */
 struct model_impressed {
     uint32_t item, times;
-    bool explored; /* it was shown by chance, in the newest of these showings */
+    float propensity; /* of the newest of these showings; 0: it was not drawn, or not known */
 };
 const struct model_impressed *model_impressions(const struct model *m, uint32_t user, uint32_t *n);
 
@@ -135,7 +146,8 @@ struct model_history_entry {
     uint32_t session;     /* hash of session_id, or a running number */
     int64_t reward_micro; /* largest so far in that session */
     int64_t ts_ms;
-    bool explored; /* it was shown by chance: its rewards in this session tell of that showing */
+    bool explored;    /* it was shown by chance: its rewards in this session tell of that showing */
+    float propensity; /* with which it was shown in that session; 0: not known */
 };
 struct model_user_info {
     uint32_t counts[ZL_N_EVENT_TYPES];

@@ -6,6 +6,7 @@
 #include "base/table.h"
 #include "model/convert_priv.h"
 #include "model/cooccur.h"
+#include "model/correct.h"
 #include "model/model.h"
 
 /* ---- items.c: one row an item ---- */
@@ -131,8 +132,10 @@ struct user *users_to_change(struct users *t, uint32_t user);
 uint32_t users_session(const struct users *t, struct user *u, const struct zl_event *ev);
 void users_note_seen(struct user *u, uint32_t item);
 bool users_has_seen(const struct user *u, uint32_t item);
-void users_note_impression(struct user *u, uint32_t item, bool explored);
-bool users_was_explored(const struct user *u, uint32_t item);
+/* propensity: with which it was drawn, 0: it was not. */
+void users_note_impression(struct user *u, uint32_t item, double propensity);
+/* Of the newest remembered showing of the item; 0: none, or it was not drawn. */
+double users_shown_propensity(const struct user *u, uint32_t item);
 void users_forget_impression(struct user *u, uint32_t item);
 /* Takes the item's entry out of the history; false when there is none. */
 bool users_take_history(struct user *u, uint32_t item, struct model_history_entry *out);
@@ -178,6 +181,7 @@ struct model {
     struct cooccur cooccur;
     struct mixer mixer;
     struct convert *convert;
+    struct correct correct;
     struct popular popular[MODEL_HALF_LIVES];
     uint64_t event_counts[ZL_N_EVENT_TYPES];
     double shown_explore, reward_explore; /* of all items, decayed; see explored.c */
@@ -206,7 +210,8 @@ void window_push(struct model *m, uint32_t item);
 struct rows_table model_global_rows(struct model *m);
 
 /* popularity.c */
-void popularity_add(struct model *m, uint32_t item);
+/* Counts `weight` choices; the clock (m->window.n) has just gone on by `ticks`. */
+void popularity_add(struct model *m, uint32_t item, double weight, uint32_t ticks);
 /* The lists of the most popular, made anew from the rows (after a load). */
 void popularity_rebuild(struct model *m);
 double popularity_count(const struct model *m, uint32_t item, int h);

@@ -19,9 +19,10 @@ double popularity_count(const struct model *m, uint32_t item, int h)
 }
 
 /* A count at another half-life than the lists': what co-occurrence divides by. */
-static void count_for_cooccur(struct model *m, struct item_stats *s)
+static void count_for_cooccur(struct model *m, struct item_stats *s, double weight)
 {
-    double t = (double)m->window.n / m->cooccur.half_life, count = special_exp2(s->count - t) + 1;
+    double t = (double)m->window.n / m->cooccur.half_life,
+           count = special_exp2(s->count - t) + weight;
     s->count = t + special_log2(count);
     s->damp = (float)special_exp2(-0.3 * special_log2(count + 1));
 }
@@ -102,18 +103,19 @@ const uint32_t *model_popular(const struct model *m, int half_life, int *n)
 }
 
 /* Called when the positive has been counted: m->window.n is its t. */
-void popularity_add(struct model *m, uint32_t item)
+void popularity_add(struct model *m, uint32_t item, double weight, uint32_t ticks)
 {
     struct item_stats *s = items_stats_to_change(&m->items, item);
     s->last = m->window.n;
     s->positives++;
     if (!s->first)
         s->first = m->window.n;
-    count_for_cooccur(m, s);
+    count_for_cooccur(m, s, weight);
     for (int h = 0; h < MODEL_HALF_LIVES; h++) {
         double t = age(m, h);
-        s->pop[h] = t + special_log2(special_exp2(s->pop[h] - t) + 1);
-        m->pop_total[h] = m->pop_total[h] * special_exp2(-1 / m->cfg.half_lives[h]) + 1;
+        s->pop[h] = t + special_log2(special_exp2(s->pop[h] - t) + weight);
+        m->pop_total[h] =
+            m->pop_total[h] * special_exp2(-(double)ticks / m->cfg.half_lives[h]) + weight;
         offer_popular(m, h, item);
     }
 }

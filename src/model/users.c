@@ -96,15 +96,15 @@ void users_forget_impression(struct user *u, uint32_t item)
         }
 }
 
-bool users_was_explored(const struct user *u, uint32_t item)
+double users_shown_propensity(const struct user *u, uint32_t item)
 {
     for (int i = 0; i < u->n_impressed; i++)
         if (u->impressed[i].item == item)
-            return u->impressed[i].explored;
-    return false;
+            return (double)u->impressed[i].propensity;
+    return 0;
 }
 
-void users_note_impression(struct user *u, uint32_t item, bool explored)
+void users_note_impression(struct user *u, uint32_t item, double propensity)
 {
     uint32_t times = 1;
     if (!u->impressed)
@@ -115,7 +115,7 @@ void users_note_impression(struct user *u, uint32_t item, bool explored)
     users_forget_impression(u, item);
     if (u->n_impressed == MODEL_IMPRESSED)
         users_forget_impression(u, u->impressed[0].item);
-    u->impressed[u->n_impressed++] = (struct model_impressed){item, times, explored};
+    u->impressed[u->n_impressed++] = (struct model_impressed){item, times, (float)propensity};
 }
 
 bool users_take_history(struct user *u, uint32_t item, struct model_history_entry *out)
@@ -210,6 +210,7 @@ static void rows_write(const void *room, uint32_t key, struct rows_buffer *out)
         rows_put_i64(out, u->history[i].reward_micro);
         rows_put_i64(out, u->history[i].ts_ms);
         rows_put_u8(out, u->history[i].explored);
+        rows_put_f32(out, u->history[i].propensity);
     }
     rows_put_u32(out, u->seen.n);
     rows_put_u32(out, u->seen.next);
@@ -218,7 +219,7 @@ static void rows_write(const void *room, uint32_t key, struct rows_buffer *out)
     for (int i = 0; i < u->n_impressed; i++) {
         rows_put_u32(out, u->impressed[i].item);
         rows_put_u32(out, u->impressed[i].times);
-        rows_put_u8(out, u->impressed[i].explored);
+        rows_put_f32(out, u->impressed[i].propensity);
     }
     rows_put_u8(out, u->courses != NULL);
     for (int i = 0; u->courses && i < USER_COURSES; i++) {
@@ -243,6 +244,7 @@ static void read_history(const struct users *t, struct user *u, struct rows_curs
         u->history[i].reward_micro = rows_get_i64(in);
         u->history[i].ts_ms = rows_get_i64(in);
         u->history[i].explored = rows_get_u8(in);
+        u->history[i].propensity = rows_get_f32(in);
     }
 }
 
@@ -272,7 +274,7 @@ static void read_impressed(struct user *u, struct rows_cursor *in)
     for (uint32_t i = 0; i < n; i++) {
         u->impressed[i].item = rows_get_u32(in);
         u->impressed[i].times = rows_get_u32(in);
-        u->impressed[i].explored = rows_get_u8(in);
+        u->impressed[i].propensity = rows_get_f32(in);
     }
 }
 

@@ -76,6 +76,7 @@ static void rows_write(const void *room, uint32_t key, struct rows_buffer *out)
             rows_put_f64(out, m->mixer.w[b][k]);
             rows_put_f64(out, m->mixer.g[b][k]);
         }
+    correct_write(&m->correct, out);
 }
 
 static enum zl_status read_scalars(struct model *m, struct rows_cursor *in, struct zl_error *err)
@@ -96,6 +97,7 @@ static enum zl_status read_scalars(struct model *m, struct rows_cursor *in, stru
             m->mixer.w[b][k] = rows_get_f64(in);
             m->mixer.g[b][k] = rows_get_f64(in);
         }
+    correct_read(&m->correct, in);
     return ZL_OK;
 }
 

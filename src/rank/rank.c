@@ -222,7 +222,7 @@ void rank_learn_mix(struct rank *r, const struct zl_event *ev)
         int place = candidates_place(r, q, ev->item);
         model_mixer(r->model, ev->user, &bucket);
         model_learn_mixer(r->model, bucket, r->candidates.f, MAX_CANDIDATES, r->candidates.scores,
-                          r->candidates.n, place);
+                          r->candidates.n, place, model_correction(r->model, ev));
         candidates_done(r);
     }
     rank_query_end(q);
