@@ -1,4 +1,4 @@
-/* zhiliu inspect user U | item I | users | items | checkpoint [PIPELINE]: what a checkpoint holds, so that anyone can hold the engine
+/* zhiliu inspect user U | item I | similar I | users | items | checkpoint [PIPELINE]: what a checkpoint holds, so that anyone can hold the engine
  * against a ledger of their own. JSON: one object a line. Text: the same, for eyes. */
 #include <inttypes.h>
 #include <stdio.h>
@@ -9,6 +9,7 @@
 #include "app/json_text.h"
 #include "catalog/catalog.h"
 #include "model/model.h"
+#include "rank/similar.h"
 
 static void print_counts(FILE *out, const uint32_t counts[ZL_N_EVENT_TYPES])
 {
@@ -66,6 +67,54 @@ static void print_item(const struct engine *e, uint32_t item)
            m.popularity[2]);
 }
 
+static void print_similar_json(const struct engine *e, uint32_t item,
+                               const struct rank_similar_list *l)
+{
+    printf("{\"item\":");
+    json_text_print(stdout, ids_name(engine_items(e), item));
+    printf(",\"items\":[");
+    for (int i = 0; i < l->n; i++) {
+        printf("%s{\"item\":", i ? "," : "");
+        json_text_print(stdout, ids_name(engine_items(e), l->items[i]));
+        printf(",\"score\":%.6g,\"core\":%.6g,\"cooccurrence\":%.6g,\"popularity\":%.6g}",
+               (double)l->scores[i], (double)l->parts[RANK_SIMILAR_CORE][i],
+               (double)l->parts[RANK_SIMILAR_COOCCUR][i],
+               (double)l->parts[RANK_SIMILAR_POPULARITY][i]);
+    }
+    puts("]}");
+}
+
+static void print_similar_text(const struct engine *e, uint32_t item,
+                               const struct rank_similar_list *l)
+{
+    const double *w =
+        rank_similar_weights(engine_rank_similar(e), model_item_positives(engine_model(e), item));
+    printf("%-24s %9s = %5.2f core + %5.2f log co-occurrence + %5.2f log popularity\n", "item",
+           "score", w[RANK_SIMILAR_CORE], w[RANK_SIMILAR_COOCCUR], w[RANK_SIMILAR_POPULARITY]);
+    for (int i = 0; i < l->n; i++) {
+        struct zl_span name = ids_name(engine_items(e), l->items[i]);
+        printf("%-24.*s %9.3f   %10.3f   %18.3f   %16.3f\n", (int)name.len, name.ptr,
+               (double)l->scores[i], (double)l->parts[RANK_SIMILAR_CORE][i],
+               (double)l->parts[RANK_SIMILAR_COOCCUR][i],
+               (double)l->parts[RANK_SIMILAR_POPULARITY][i]);
+    }
+}
+
+/* What the engine would write now; an item without a choice has no list. */
+static void print_similar(const struct engine *e, uint32_t item, bool json)
+{
+    static const struct rank_similar_list none;
+    bool chosen = item < model_items(engine_model(e)) &&
+                  model_item_positives(engine_model(e), item) > 0 &&
+                  catalog_served(engine_catalog(e), item);
+    const struct rank_similar_list *l =
+        chosen ? rank_similar_of(engine_rank_similar(e), item) : &none;
+    if (json)
+        print_similar_json(e, item, l);
+    else
+        print_similar_text(e, item, l);
+}
+
 static void print_checkpoint(const struct engine *e)
 {
     const struct zl_positions *p = engine_positions(e);
@@ -91,7 +140,7 @@ static int not_known(const char *what, const char *id)
     return 66;
 }
 
-static int print_one(const struct engine *e, const char *what, const char *id)
+static int print_one(const struct engine *e, const char *what, const char *id, bool json)
 {
     bool user = strcmp(what, "user") == 0;
     const struct ids *ids = user ? engine_users(e) : engine_items(e);
@@ -100,6 +149,8 @@ static int print_one(const struct engine *e, const char *what, const char *id)
         return not_known(what, id);
     if (user)
         print_user(e, index);
+    else if (strcmp(what, "similar") == 0)
+        print_similar(e, index, json);
     else
         print_item(e, index);
     return 0;
@@ -130,22 +181,24 @@ static int inspect(const struct args *args, const struct config *cfg, const char
         fprintf(stderr, "zhiliu inspect: %s\n", err.text);
         return zl_exit_code(st);
     }
-    int code = id ? print_one(e, what, id) : print_all(e, what);
+    int code =
+        id ? print_one(e, what, id, args_text(args, "format")[0] == 'j') : print_all(e, what);
     engine_close(e);
     return code;
 }
 
 static int usage(void)
 {
-    fprintf(stderr, "zhiliu inspect: say what: user U | item I | users | items | checkpoint, then "
-                    "the pipeline; see zhiliu inspect --help\n");
+    fprintf(stderr, "zhiliu inspect: say what: user U | item I | similar I | users | items | "
+                    "checkpoint, then the pipeline; see zhiliu inspect --help\n");
     return 64;
 }
 
 int cmd_inspect(const struct args *args)
 {
     const char *what = args->n_words > 0 ? args->words[0] : "";
-    bool one = strcmp(what, "user") == 0 || strcmp(what, "item") == 0;
+    bool one =
+        strcmp(what, "user") == 0 || strcmp(what, "item") == 0 || strcmp(what, "similar") == 0;
     bool all =
         strcmp(what, "users") == 0 || strcmp(what, "items") == 0 || strcmp(what, "checkpoint") == 0;
     int n = one ? 2 : 1; /* words before the pipeline */
