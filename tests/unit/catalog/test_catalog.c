@@ -70,6 +70,31 @@ static void only_approved_items_are_served_and_changes_are_named_once(void **sta
     catalog_close(c);
 }
 
+static void a_held_item_is_served_from_its_time_or_its_first_event(void **state)
+{
+    (void)state;
+    struct catalog *c;
+    struct zl_error err;
+    struct catalog_config cfg = {.max_items = 100, .serve_unknown = true, .hold = true};
+    struct zl_event like = {.type = ZL_LIKE, .course = ZL_NO_INDEX};
+    assert_int_equal(catalog_open(&cfg, &c, &err), ZL_OK);
+    for (uint32_t i = 0; i < 20; i++) { /* times in mixed order; the last has none */
+        struct zl_item it = item_of(i == 7 ? ZL_ITEM_BLOCKED : ZL_ITEM_APPROVED);
+        it.published_at_ms = i == 19 ? -1 : 100 + (int64_t)(i * 7 % 19);
+        catalog_put(c, i, &it, ZL_NO_INDEX);
+        assert_false(catalog_served(c, i));
+    }
+    for (int64_t now = 99; now < 130; now++) {
+        catalog_advance(c, now);
+        for (uint32_t i = 0; i < 19; i++)
+            assert_int_equal(catalog_served(c, i), i != 7 && 100 + i * 7 % 19 <= now);
+        assert_false(catalog_served(c, 19));
+    }
+    catalog_observe(c, 19, &like);
+    assert_true(catalog_served(c, 19));
+    catalog_close(c);
+}
+
 static void a_description_comes_back_through_rows(void **state)
 {
     (void)state;
@@ -115,6 +140,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_item_only_events_speak_of_is_served_unless_hidden),
         cmocka_unit_test(only_approved_items_are_served_and_changes_are_named_once),
+        cmocka_unit_test(a_held_item_is_served_from_its_time_or_its_first_event),
         cmocka_unit_test(a_description_comes_back_through_rows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

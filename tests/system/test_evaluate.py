@@ -1,0 +1,148 @@
+#!/usr/bin/env python3
+"""evaluate, the whole verb: one object, the same figures again, tests that change nothing, baselines that learn what the engine learns, two
+configurations held against each other, items that enter at their time. Needs no service."""
+import json
+import os
+import subprocess
+import sys
+import tempfile
+
+ZHILIU = os.environ.get('ZHILIU', 'build/release/zhiliu')
+WORK = os.environ.get('ZHILIU_WORK') or tempfile.mkdtemp()
+EVENTS, ITEMS = os.path.join(WORK, 'events.jsonl'), os.path.join(WORK, 'items.jsonl')
+results = []
+
+
+def check(sentence, holds, words=''):
+    results.append(bool(holds))
+    print('%s %s%s' % ('ok    ' if holds else 'FAILED', sentence, '' if holds else ': %s' % (words,)))
+
+
+def run(*more, events=EVENTS, items=ITEMS):
+    return subprocess.run([ZHILIU, 'evaluate', events, '--items', items, *more], capture_output=True, text=True)
+
+
+def evaluate(*more, **files):
+    out = run('--format', 'json', *more, **files)
+    assert out.returncode == 0, out.stderr
+    return json.loads(out.stdout)
+
+
+def without_time(result):
+    result = json.loads(json.dumps(result))
+    for one in [result] + result['seeds']:
+        one.pop('us_per_event')
+    return result
+
+
+def shape(result):
+    wanted = {'stream', 'events', 'overall', 'warm', 'first', 'cold', 'by_history', 'parts', 'windows', 'baselines', 'seeds', 'spread',
+              'us_per_event', 'digest'}
+    check('the object has the blocks of the page', wanted <= set(result), set(result))
+    check('overall is hr@10, ndcg@10, mrr', {'hr@10', 'ndcg@10', 'mrr'} <= set(result['overall']))
+    check('cold is auc, hr@10', {'auc', 'hr@10'} <= set(result['cold']))
+    lengths = result['by_history']
+    check('every scored event has one length of history', sum(q['n'] for q in lengths.values()) == result['overall']['n'], lengths)
+    check('who has no history is a first', lengths['0'] == result['first'])
+
+
+def every(whole):
+    few = evaluate('--every', '7')
+    check('--every 7 tests a seventh', abs(few['overall']['n'] - whole['overall']['n'] / 7) <= 1, few['overall'])
+    check('what is not tested is learned all the same', few['digest'] == whole['digest'])
+
+
+def seeds(whole):
+    three = evaluate('--seeds', '3')
+    hits = [s['hr@10'] for s in three['seeds']]
+    check('--seeds 3 is one object with three seeds', [s['seed'] for s in three['seeds']] == [1, 2, 3])
+    check('overall is their mean', abs(three['overall']['hr@10'] - sum(hits) / 3) < 1e-5, (three['overall'], hits))
+    check('the first of them is the run of that seed', three['seeds'][0]['digest'] == whole['digest'])
+    check('another seed learns something else', three['seeds'][1]['digest'] != whole['digest'])
+
+
+def baselines(whole):
+    both = evaluate('--baseline', 'popularity,decayed-popularity')
+    alone = evaluate('--baseline', 'popularity')
+    check('a baseline does not depend on who stands beside it', both['baselines']['popularity'] == alone['baselines']['popularity'])
+    check('baselines leave the engine alone', both['overall'] == whole['overall'] and both['digest'] == whole['digest'])
+    theirs, gain = both['baselines']['popularity']['hr@10'], both['baselines']['popularity']['gain']
+    check('the gain is hits over hits', abs(gain - (whole['overall']['hr@10'] / theirs - 1)) < 1e-3, (gain, theirs))
+    held = evaluate('--protocol', 'holdout', '--baseline', 'popularity')
+    check('in a holdout a baseline has learned the events before the test', held['baselines']['popularity']['hr@10'] > theirs / 2,
+          held['baselines'])
+    out = run('--baseline', 'popularity,svd')
+    check('an unknown baseline is exit 64 and the known ones are named', out.returncode == 64 and 'ials+popularity' in out.stderr, out.stderr)
+
+
+def against():
+    short = os.path.join(WORK, 'short.yaml')
+    with open('pipelines/feed.yaml') as f, open(short, 'w') as g:
+        g.write(f.read().replace('history: 50', 'history: 2'))
+    same = evaluate('--pipeline', 'pipelines/feed.yaml', '--against', 'pipelines/feed.yaml', '--seeds', '2')
+    c = same['comparison']
+    check('a configuration against itself differs in nothing', c['difference'] == {'hr@10': 0, 'low': 0, 'high': 0}, c)
+    check('both have the same seeds', [s['digest'] for s in same['seeds']] == [s['digest'] for s in same['against']['seeds']])
+    other = evaluate('--pipeline', 'pipelines/feed.yaml', '--against', short, '--protocol', 'holdout')
+    c, difference = other['comparison'], other['overall']['hr@10'] - other['against']['overall']['hr@10']
+    check('the difference is that of all events scored, in a holdout too', abs(c['difference']['hr@10'] - difference) < 2e-5, (c, difference))
+    check('it lies in its interval', c['difference']['low'] <= c['difference']['hr@10'] <= c['difference']['high'], c)
+
+
+def entering():
+    """Two items that nobody chooses: one says when it is published, one does not. 30 items so that all are in the first ten of somebody."""
+    events, items = os.path.join(WORK, 'few.jsonl'), os.path.join(WORK, 'few-items.jsonl')
+    with open(events, 'w') as f:
+        for i in range(400):
+            f.write(json.dumps({'event_id': 'e%d' % i, 'type': 'like', 'user_id': 'u%d' % (i // 4), 'item_id': 'v%d' % (i * 7 % 8),
+                                'ts': 1700000000000 + i * 1000}) + '\n')
+
+    def coverage(**published):
+        with open(items, 'w') as f:
+            for i in range(8):
+                f.write(json.dumps({'item_id': 'v%d' % i}) + '\n')
+            f.write(json.dumps({'item_id': 'w', **published}) + '\n')
+        return evaluate('--skip', '0', events=events, items=items)['coverage']
+
+    check('an item without published_at is served from its first event on', abs(coverage() - 8 / 9) < 1e-3)
+    check('one with it from that time on', coverage(published_at=1700000200000) == 1)
+    check('and not before', abs(coverage(published_at=1700000500000) - 8 / 9) < 1e-3)
+
+
+def frozen():
+    one = evaluate('--freeze-items', '1')
+    check('rows copied at each positive are the live ones', one['frozen']['hr@10'] == one['parts']['core']['hr@10'], one['frozen'])
+    late = evaluate('--freeze-items', '1000000')
+    check('rows of before the first event know nothing', late['frozen']['hr@10'] < one['frozen']['hr@10'] / 2, late['frozen'])
+    check('freezing changes no row', late['digest'] == one['digest'])
+
+
+def plot(whole):
+    with open(os.path.join(WORK, 'result.json'), 'w') as f:
+        json.dump(whole, f)
+    out = subprocess.run(['scripts/plot-quality', f.name, '--title', 'a <made-up> platform'], capture_output=True, text=True)
+    check('plot-quality draws one line', out.stdout.count('<polyline') == 1 and 'a &lt;made-up&gt; platform' in out.stdout, out.stderr)
+
+
+def main():
+    subprocess.run([ZHILIU, 'simulate', '--events', '12000', '--users', '300', '--items', '400', '--seed', '5', '--out', EVENTS,
+                    '--items-out', ITEMS], check=True, capture_output=True)
+    whole = evaluate()
+    shape(whole)
+    check('the same log and seed give the same figures and digest', without_time(evaluate()) == without_time(whole))
+    every(whole)
+    seeds(whole)
+    baselines(whole)
+    against()
+    entering()
+    frozen()
+    plot(whole)
+    out = run('--score', 'likes')
+    check('--score with no event type is exit 64', out.returncode == 64, out.stderr)
+    failed = results.count(False)
+    print('%d passed, %d failed' % (len(results) - failed, failed))
+    return 1 if failed else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
