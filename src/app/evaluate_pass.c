@@ -9,11 +9,13 @@
 #include "app/evaluate_pass.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "app/engine.h"
 #include "app/progress.h"
 #include "base/clock.h"
 #include "base/hash.h"
+#include "catalog/catalog.h"
 
 #define FOLDS 5
 #define HOLDOUT 0.8 /* share of the events that are learned before the test */
@@ -47,6 +49,22 @@ static bool is_held_out(const struct walk *w, const struct zl_event *ev)
            (int)(hash_bytes(ev->user_id.ptr, ev->user_id.len, 1) % FOLDS) == w->fold;
 }
 
+/* Nobody has spoken of the item yet, and it does not say when it was published: it enters the catalogue just before this event, so that it
+ * can be learned from. It could not have been recommended, and being the newest of all it gives the answer away: a miss for everyone. */
+static bool enters_now(const struct walk *w, const struct zl_event *ev)
+{
+    struct model_item_info known;
+    struct catalog_item described;
+    if (model_item_positives(engine_model(w->engine), ev->item) > 0)
+        return false; /* the usual case, soon told */
+    model_item_info(engine_model(w->engine), ev->item, &known);
+    for (int t = 0; t < ZL_N_EVENT_TYPES; t++)
+        if (known.counts[t] > 0)
+            return false;
+    catalog_get(engine_catalog(w->engine), ev->item, &described);
+    return described.published_at_ms < 0 || described.published_at_ms > ev->from.log_ms;
+}
+
 static bool wants_test(void *ctx, const struct zl_event *ev)
 {
     struct walk *w = ctx;
@@ -60,8 +78,13 @@ static bool wants_test(void *ctx, const struct zl_event *ev)
 static void on_scored(void *ctx, const struct zl_event *ev, const struct rank_result *r)
 {
     struct walk *w = ctx;
+    struct rank_result as_served = *r;
     w->tested = true;
-    evaluate_take(w->out->records, engine_model(w->engine), ev, w->testable - 1, r);
+    if (enters_now(w, ev)) {
+        memset(as_served.ranks, 0, sizeof as_served.ranks);
+        as_served.frozen = r->frozen < 0 ? r->frozen : 0;
+    }
+    evaluate_take(w->out->records, engine_model(w->engine), ev, w->testable - 1, &as_served);
 }
 
 static enum engine_use use_of(void *ctx, const struct zl_event *ev)
@@ -71,7 +94,7 @@ static enum engine_use use_of(void *ctx, const struct zl_event *ev)
     bool teaches = learn && ev->item != ZL_NO_INDEX && ev->reward_micro > 0 && ev->weight > 0;
     if (w->rivals && (teaches || w->tested))
         evaluate_rivals_take(w->rivals, w->engine, ev, w->tested ? w->out->rival_records : NULL,
-                             w->testable - 1, teaches);
+                             w->testable - 1, teaches, enters_now(w, ev));
     if (!w->out)
         w->testable += is_testable(w->plan, ev);
     w->tested = false;

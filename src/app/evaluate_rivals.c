@@ -177,18 +177,18 @@ static double rank_among(const struct evaluate_rivals *r, uint32_t n, uint32_t i
 
 void evaluate_rivals_take(struct evaluate_rivals *r, const struct engine *e,
                           const struct zl_event *ev, struct evaluate *const *into, uint64_t at,
-                          bool learn)
+                          bool learn, bool enters)
 {
     bool once = learn && first_time(r, ev->user, ev->item), scores_teach = once && !into;
     uint32_t n =
         into || (scores_teach && r->any_learns_by_scoring) ? mark_met(r, e, ev->user, ev->item) : 0;
     for (int i = 0; i < r->n; i++) {
         struct rank_result result = {.frozen = -1};
-        /* whom scoring teaches must not be taught by what is only tested */
-        uint32_t told = once ? ev->item : ZL_NO_INDEX;
+        /* Whom scoring teaches must not be taught by what is only tested, nor that the one item nobody has chosen yet is the answer. */
+        uint32_t told = once && !enters ? ev->item : ZL_NO_INDEX;
         if (into || (scores_teach && baseline_learns_by_scoring(r->models[i])))
             baseline_score(r->models[i], ev->user, n, r->met, told, r->scores);
-        if (into && !r->met[ev->item])
+        if (into && !enters && !r->met[ev->item])
             result.ranks[RANK_MIX] = rank_among(r, n, ev->item);
         if (into)
             evaluate_take(into[i], engine_model(e), ev, at, &result);

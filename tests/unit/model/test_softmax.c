@@ -33,6 +33,7 @@ static struct model *open_model(double kappa, const int counts[N_ITEMS])
     struct model *m;
     struct zl_error err;
     assert_int_equal(model_open(&cfg, &m, &err), ZL_OK);
+    m->correct.factor = 1; /* no propensity: what each event sets */
     for (uint32_t i = 0; i < N_ITEMS; i++) {
         model_know_item(m, i);
         items_learned(&m->items, i)->b = (float)i * 0.3f - 0.5f;
