@@ -72,7 +72,7 @@ struct config {
     } model;
     struct {
         int64_t window;
-        double learning_rate;
+        double half_life;
         struct {
             double value;
             bool per_price, again;

@@ -171,8 +171,8 @@ static const struct config_row rows[] = {
 
     TIME("conversion.window", conversion.window, 1 * MINUTE, 90 * DAY, "7d", 0,
          "an enroll or purchase this long after a watch still counts as its conversion"),
-    REAL("conversion.learning_rate", conversion.learning_rate, 1e-6, 10, "0.1", 0,
-         "size of a step of the conversion head"),
+    REAL("conversion.half_life", conversion.half_life, 1000, 1e9, "200000", 0,
+         "exposures after which one counts half in what the conversion head has learned"),
     OUTCOME("course", 0, "a course (any course_id without a prefix named here)", "off", "off"),
     OUTCOME("subscription", 1, "a subscription (course_id sub:...)", "off", "off"),
     OUTCOME("paid_question", 2, "a paid question (course_id q:...)", "off", "off"),

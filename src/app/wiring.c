@@ -66,7 +66,7 @@ static struct model_config model_of(const struct config *cfg)
 {
     struct convert_config convert = {.max_courses = MAX_COURSES,
                                      .window_ms = cfg->conversion.window,
-                                     .learning_rate = cfg->conversion.learning_rate};
+                                     .half_life = cfg->conversion.half_life};
     for (int k = 0; k < CONVERT_N_KINDS; k++) {
         convert.outcomes[k].value = cfg->conversion.outcomes[k].value;
         convert.outcomes[k].per_price = cfg->conversion.outcomes[k].per_price;

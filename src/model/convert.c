@@ -1,10 +1,10 @@
 /* The conversion head. What one event does:
  *
- *   watch      x, s, p from the state as it is   ->  w -= lr / sqrt(G) * p x      "it did not convert, so far"
- *   enroll     the newest exposure of the course ->  w += lr / sqrt(G) * x        "it did"
- *   refund     the conversion                    ->  w -= lr / sqrt(G) * x        "it did not, after all"
+ *   watch      x, s, p from the state as it is   ->  w -= S p x      "it did not convert, so far"
+ *   enroll     the newest exposure of the course ->  w += S x        "it did"
+ *   refund     the conversion                    ->  w -= S x        "it did not, after all"
  *
- * Summed up that is the gradient (p - y) x of the logistic loss for the label y as it stands; see convert.h for why in halves. The
+ * Summed up that is the gradient (p - y) x of the logistic loss for the label y as it stands, times S = (A + rho I)^-1; see convert.h for why in halves. The
  * base rate of the kind enters s as it is (an offset, not a feature): the head is calibrated from the first hundreds of exposures on,
  * follows the seasons, and the weights need to learn only who differs from the mean.
  *
@@ -21,6 +21,7 @@
 #include "model/convert_priv.h"
 #include "model/model_priv.h"
 
+#define F CONVERT_N_FEATURES
 #define LN2 0.693147180559945309417232121458
 #define KIND_HALF_LIFE                                                                             \
     50000.0 /* exposures of the kind; also of the reliability table, of all kinds */
@@ -30,7 +31,8 @@
 #define PRIOR_EXPOSURES 50.0
 #define SMOOTH 100.0   /* exposures that a kind's rate lends to a course, all kinds' to a kind */
 #define EDGE_STEP 0.01 /* log-odds; a decile then wobbles by some hundredths */
-#define ADAGRAD_START 1.0
+#define KNOT 0.75
+#define RIDGE 10.0 /* rho: weights are first thought to be within about 0.3 of 0 */
 #define LOGIT_MOST 30.0
 
 /* ---- names ---- */
@@ -62,8 +64,8 @@ const char *convert_kind_name(enum convert_kind kind)
 const char *convert_feature_name(enum convert_feature feature)
 {
     static const char *const names[CONVERT_N_FEATURES] = {
-        "bias",  "score",  "score_high", "newcomer", "rate", "priced",
-        "price", "bought", "clicked",    "touched",  "met"};
+        "bias", "score",  "score_low", "score_high", "score_top", "score_met", "newcomer",
+        "rate", "priced", "price",     "bought",     "clicked",   "touched",   "met"};
     return names[feature];
 }
 
@@ -72,8 +74,6 @@ const char *convert_feature_name(enum convert_feature feature)
 static void head_init(struct convert_head *h)
 {
     *h = (struct convert_head){.score_variance = 1};
-    for (int f = 0; f < CONVERT_N_FEATURES; f++)
-        h->g[f] = ADAGRAD_START;
     for (int i = 0; i < CONVERT_BINS - 1; i++)
         h->edges[i] = -4 + 0.1 * (i - 4);
 }
@@ -83,8 +83,8 @@ enum zl_status convert_open(const struct convert_config *cfg, struct convert **o
 {
     struct convert *c = *out = xcalloc(1, sizeof *c);
     c->cfg = *cfg;
-    if (!(c->cfg.learning_rate > 0))
-        c->cfg.learning_rate = CONVERT_LEARNING_RATE;
+    if (!(c->cfg.half_life > 0))
+        c->cfg.half_life = CONVERT_HALF_LIFE;
     head_init(&c->head);
     TRY(table_init(&c->courses, "courses", cfg->max_courses + 1, sizeof(struct convert_course),
                    err));
@@ -198,19 +198,34 @@ static void asker_begin(const struct model *m, const struct user *u, int64_t now
         a->base[k] = base_rate(m->convert, k);
 }
 
+static bool has_met(const struct user *u, uint32_t item)
+{
+    bool met = false;
+    for (int l = 0; u && l < u->n_history; l++)
+        met |= u->history[l].item == item;
+    return met;
+}
+
 static void describe_score(const struct model *m, const struct asker *a, uint32_t item, float *raw,
                            float *x)
 {
     const struct convert_head *h = &m->convert->head;
     *raw = 0;
     x[CONVERT_NEWCOMER] = !a->has_z;
+    x[CONVERT_MET] = has_met(a->u, item);
     if (!a->has_z || item >= m->items.count)
         return;
     *raw = vec_dot(a->z, items_q(&m->items, item), m->cfg.k);
     double v = ((double)*raw - h->score_mean) / sqrt(h->score_variance + 1e-6);
     v = v < -4 ? -4 : v > 4 ? 4 : v;
+    if (x[CONVERT_MET] > 0) {
+        x[CONVERT_SCORE_MET] = (float)v;
+        return;
+    }
     x[CONVERT_SCORE] = (float)v;
+    x[CONVERT_SCORE_LOW] = v > -KNOT ? (float)(v + KNOT) : 0;
     x[CONVERT_SCORE_HIGH] = v > 0 ? (float)v : 0;
+    x[CONVERT_SCORE_TOP] = v > KNOT ? (float)(v - KNOT) : 0;
 }
 
 static void describe_course(const struct convert_course *r, double base, float *x)
@@ -223,7 +238,7 @@ static void describe_course(const struct convert_course *r, double base, float *
     x[CONVERT_PRICE] = (float)(special_log(1 + (double)r->price / 100) / 4 - 1);
 }
 
-static void describe_user(const struct asker *a, uint32_t item, uint32_t course, float *x)
+static void describe_user(const struct asker *a, uint32_t course, float *x)
 {
     const struct user *u = a->u;
     if (!u)
@@ -233,9 +248,6 @@ static void describe_user(const struct asker *a, uint32_t item, uint32_t course,
     x[CONVERT_CLICKED] = (float)special_log(1 + (double)u->counts[ZL_COURSE_CLICK]);
     x[CONVERT_TOUCHED] =
         (float)special_log(1 + (double)convert_user_touched(u->convert, course, a->since_ms));
-    for (int l = 0; l < u->n_history; l++)
-        if (u->history[l].item == item)
-            x[CONVERT_MET] = 1;
 }
 
 /* x of an item of a course; the log-odds s. */
@@ -248,7 +260,7 @@ static double describe(const struct model *m, const struct asker *a, uint32_t it
     x[CONVERT_BIAS] = 1;
     describe_score(m, a, item, raw, x);
     describe_course(r, a->base[r->kind], x);
-    describe_user(a, item, course, x);
+    describe_user(a, course, x);
     double s = logit(a->base[r->kind]);
     for (int f = 0; f < CONVERT_N_FEATURES; f++)
         s += c->head.w[f] * (double)x[f];
@@ -263,12 +275,45 @@ static bool is_sold(const struct convert *c, const struct user *u, uint32_t cour
 
 /* ---- learning ---- */
 
-/* One half of a gradient: d is p for an exposure, -1 for a conversion, 1 for its refund. */
-static void step(struct convert *c, const float x[CONVERT_N_FEATURES], double d)
+/* L of A + rho I = L L^T (Cholesky), row by row; only the lower halves are used. */
+static void factor(const struct convert_head *h, double l[F][F])
 {
-    struct convert_head *h = &c->head;
-    for (int f = 0; f < CONVERT_N_FEATURES; f++)
-        h->w[f] -= c->cfg.learning_rate * d * (double)x[f] / sqrt(h->g[f]);
+    for (int i = 0; i < F; i++)
+        for (int j = 0; j <= i; j++) {
+            double sum = h->a[i][j] + (i == j ? RIDGE : 0);
+            for (int k = 0; k < j; k++)
+                sum -= l[i][k] * l[j][k];
+            l[i][j] = i == j ? sqrt(sum) : sum / l[j][j];
+        }
+}
+
+/* One half of a gradient, d x: d is p for an exposure, -1 for a conversion, 1 for its refund. */
+static void step(struct convert_head *h, const float x[F], double d)
+{
+    double l[F][F], y[F];
+    factor(h, l);
+    for (int i = 0; i < F; i++) { /* L y = d x */
+        y[i] = d * (double)x[i];
+        for (int k = 0; k < i; k++)
+            y[i] -= l[i][k] * y[k];
+        y[i] /= l[i][i];
+    }
+    for (int i = F; i-- > 0;) { /* L^T y = y */
+        for (int k = i + 1; k < F; k++)
+            y[i] -= l[k][i] * y[k];
+        y[i] /= l[i][i];
+    }
+    for (int i = 0; i < F; i++)
+        h->w[i] -= y[i];
+}
+
+static void note_curvature(const struct convert *c, struct convert_head *h, const float x[F],
+                           double d)
+{
+    double keep = special_exp2(-1 / c->cfg.half_life);
+    for (int i = 0; i < F; i++)
+        for (int j = 0; j <= i; j++)
+            h->a[i][j] = h->a[i][j] * keep + d * (double)x[i] * (double)x[j];
 }
 
 static void note_score(struct convert_head *h, double raw)
@@ -318,9 +363,8 @@ static void learn_exposure(struct convert *c, struct convert_exposure *e, double
     double p = chance_of(s);
     e->bin = note_prediction(h, s, p);
     e->learned = true;
-    for (int f = 0; f < CONVERT_N_FEATURES; f++)
-        h->g[f] += (double)(e->weight * e->x[f] * e->x[f]) * p * (1 - p);
-    step(c, e->x, p * (double)e->weight);
+    note_curvature(c, h, e->x, p * (1 - p) * (double)e->weight);
+    step(h, e->x, p * (double)e->weight);
     if (has_z)
         note_score(h, raw);
     count_exposure(&h->kinds[r->kind], KIND_HALF_LIFE);
@@ -339,7 +383,7 @@ static void expose(struct model *m, struct user *u, const struct zl_event *ev)
     asker_begin(m, u, ev->at_ms, &a);
     double s = describe(m, &a, ev->item, ev->course, &raw, e.x);
     if (!m->frozen)
-        learn_exposure(c, &e, s, a.has_z, (double)raw);
+        learn_exposure(c, &e, s, a.has_z && !(e.x[CONVERT_MET] > 0), (double)raw);
     head_to_change(c)->exposures++;
     course_to_change(c, ev->course)->exposed++;
     convert_user_pend(user_part(u), &e);
@@ -355,7 +399,7 @@ static void change_label(struct model *m, const struct user *u, const struct con
         return;
     struct convert_head *h = head_to_change(c);
     struct convert_course *r = course_to_change(c, e->course);
-    step(c, e->x, -by * (double)e->weight);
+    step(h, e->x, -by * (double)e->weight);
     count_conversion(&h->kinds[r->kind], by);
     count_conversion(&r->rate, by);
     h->bins[e->bin].converted += by;
@@ -533,9 +577,10 @@ static void write_head(const struct convert_head *h, struct rows_buffer *out)
     rows_put_u64(out, h->uncredited);
     rows_put_u64(out, h->refunds);
     rows_put_u64(out, h->unknown_refunds);
-    for (int f = 0; f < CONVERT_N_FEATURES; f++) {
-        rows_put_f64(out, h->w[f]);
-        rows_put_f64(out, h->g[f]);
+    for (int i = 0; i < F; i++) {
+        rows_put_f64(out, h->w[i]);
+        for (int j = 0; j <= i; j++)
+            rows_put_f64(out, h->a[i][j]);
     }
     rows_put_f64(out, h->score_mean);
     rows_put_f64(out, h->score_variance);
@@ -559,9 +604,10 @@ static void read_head(struct convert_head *h, struct rows_cursor *in)
     h->uncredited = rows_get_u64(in);
     h->refunds = rows_get_u64(in);
     h->unknown_refunds = rows_get_u64(in);
-    for (int f = 0; f < CONVERT_N_FEATURES; f++) {
-        h->w[f] = rows_get_f64(in);
-        h->g[f] = rows_get_f64(in);
+    for (int i = 0; i < F; i++) {
+        h->w[i] = rows_get_f64(in);
+        for (int j = 0; j <= i; j++)
+            h->a[i][j] = rows_get_f64(in);
     }
     h->score_mean = rows_get_f64(in);
     h->score_variance = rows_get_f64(in);

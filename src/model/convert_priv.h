@@ -27,7 +27,8 @@ struct convert_course {
 /* Row 0: all that is learned of no course in particular. */
 struct convert_head {
     uint64_t exposures, conversions, uncredited, refunds, unknown_refunds;
-    double w[CONVERT_N_FEATURES], g[CONVERT_N_FEATURES];
+    double w[CONVERT_N_FEATURES];
+    double a[CONVERT_N_FEATURES][CONVERT_N_FEATURES]; /* curvature, its lower half */
     double score_mean, score_variance;
     struct convert_rate kinds[CONVERT_N_KINDS];
     double edges[CONVERT_BINS - 1]; /* log-odds: running deciles of the prediction */
