@@ -1,4 +1,4 @@
-/* zhiliu inspect user U | item I | similar I | users | items | checkpoint [PIPELINE]: what a checkpoint holds, so that anyone can hold the engine
+/* zhiliu inspect user U | item I | similar I | users | items | conversion | checkpoint [PIPELINE]: what a checkpoint holds, so that anyone can hold the engine
  * against a ledger of their own. JSON: one object a line. Text: the same, for eyes. */
 #include <inttypes.h>
 #include <stdio.h>
@@ -6,6 +6,7 @@
 
 #include "app/commands.h"
 #include "app/engine.h"
+#include "app/inspect_conversion.h"
 #include "app/json_text.h"
 #include "catalog/catalog.h"
 #include "model/model.h"
@@ -156,7 +157,7 @@ static int print_one(const struct engine *e, const char *what, const char *id, b
     return 0;
 }
 
-static int print_all(const struct engine *e, const char *what)
+static int print_all(const struct engine *e, const char *what, bool json)
 {
     if (strcmp(what, "users") == 0)
         for (uint32_t i = 0; i < ids_count(engine_users(e)); i++)
@@ -164,6 +165,8 @@ static int print_all(const struct engine *e, const char *what)
     else if (strcmp(what, "items") == 0)
         for (uint32_t i = 0; i < ids_count(engine_items(e)); i++)
             print_item(e, i);
+    else if (strcmp(what, "conversion") == 0)
+        inspect_conversion_print(e, json, stdout);
     else
         print_checkpoint(e);
     return 0;
@@ -181,16 +184,17 @@ static int inspect(const struct args *args, const struct config *cfg, const char
         fprintf(stderr, "zhiliu inspect: %s\n", err.text);
         return zl_exit_code(st);
     }
-    int code =
-        id ? print_one(e, what, id, args_text(args, "format")[0] == 'j') : print_all(e, what);
+    bool json = args_text(args, "format")[0] == 'j';
+    int code = id ? print_one(e, what, id, json) : print_all(e, what, json);
     engine_close(e);
     return code;
 }
 
 static int usage(void)
 {
-    fprintf(stderr, "zhiliu inspect: say what: user U | item I | similar I | users | items | "
-                    "checkpoint, then the pipeline; see zhiliu inspect --help\n");
+    fprintf(stderr,
+            "zhiliu inspect: say what: user U | item I | similar I | users | items | conversion | "
+            "checkpoint, then the pipeline; see zhiliu inspect --help\n");
     return 64;
 }
 
@@ -199,8 +203,8 @@ int cmd_inspect(const struct args *args)
     const char *what = args->n_words > 0 ? args->words[0] : "";
     bool one =
         strcmp(what, "user") == 0 || strcmp(what, "item") == 0 || strcmp(what, "similar") == 0;
-    bool all =
-        strcmp(what, "users") == 0 || strcmp(what, "items") == 0 || strcmp(what, "checkpoint") == 0;
+    bool all = strcmp(what, "users") == 0 || strcmp(what, "items") == 0 ||
+               strcmp(what, "checkpoint") == 0 || strcmp(what, "conversion") == 0;
     int n = one ? 2 : 1; /* words before the pipeline */
     if ((!one && !all) || args->n_words < n || args->n_words > n + 1)
         return usage();

@@ -46,12 +46,14 @@ static const struct commands_verb verbs[] = {
      "The same input and seed give the same digest.",
      "zhiliu replay pipelines/feed.yaml events.jsonl --score\n"
      "zhiliu replay pipelines/feed.yaml --from 0:0,1:0 --until 0:50000,1:50000\n"},
-    {"inspect", cmd_inspect, "user U | item I | similar I | users | items | checkpoint [PIPELINE]",
-     1, 3, "show what a checkpoint knows",
+    {"inspect", cmd_inspect,
+     "user U | item I | similar I | users | items | conversion | checkpoint [PIPELINE]", 1, 3,
+     "show what a checkpoint knows",
      "Reads the checkpoint of the pipeline, or of --checkpoint; a running engine is not disturbed.",
      "zhiliu inspect user u42 pipelines/feed.yaml\n"
      "zhiliu inspect similar v7 pipelines/feed.yaml\n"
-     "zhiliu inspect users --checkpoint /var/lib/zhiliu --format json\n"},
+     "zhiliu inspect users --checkpoint /var/lib/zhiliu --format json\n"
+     "zhiliu inspect conversion pipelines/feed.yaml\n"},
     {"dead-letters", cmd_dead_letters, "list | show | requeue", 1, 4,
      "look through the refused input, and send it in again", "",
      "zhiliu dead-letters list --reason bad_json --limit 20\n"

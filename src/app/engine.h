@@ -82,6 +82,7 @@ const struct model *engine_model(const struct engine *e);
 struct rank_similar *engine_rank_similar(const struct engine *e);
 const struct catalog *engine_catalog(const struct engine *e);
 const struct ids *engine_users(const struct engine *e);
+const struct ids *engine_courses(const struct engine *e);
 const struct ids *engine_items(const struct engine *e);
 const struct zl_positions *engine_positions(const struct engine *e);
 uint64_t engine_digest(const struct engine *e);

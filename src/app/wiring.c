@@ -418,6 +418,11 @@ const struct ids *engine_users(const struct engine *e)
     return e->users;
 }
 
+const struct ids *engine_courses(const struct engine *e)
+{
+    return e->courses;
+}
+
 const struct ids *engine_items(const struct engine *e)
 {
     return e->items;

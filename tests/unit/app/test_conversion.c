@@ -216,7 +216,7 @@ struct decile {
     double n, predicted, converted;
 };
 
-/* Prints the table; the largest |observed / predicted - 1| beyond the noise of counting (two deviations). */
+/* Prints the table; the largest |observed / predicted - 1| beyond what one deviation of counting conversions comes to. */
 static double reliability(struct world *w, struct decile table[DECILES])
 {
     double worst = 0;
@@ -230,7 +230,7 @@ static double reliability(struct world *w, struct decile table[DECILES])
             d.predicted += (double)w->exposures[i].p;
             d.converted += w->exposures[i].converted;
         }
-        double ratio = d.converted / d.predicted, noise = 2 / sqrt(d.converted);
+        double ratio = d.converted / d.predicted, noise = 1 / sqrt(d.converted);
         print_message("  %6zu  %9.0f    %.5f   %.5f  %9.0f        %.3f (+-%.3f by chance)\n", t + 1,
                       d.n, d.predicted / d.n, d.converted / d.n, d.converted, ratio, noise);
         double off = fabs(ratio - 1) - noise;
@@ -243,7 +243,7 @@ static double reliability(struct world *w, struct decile table[DECILES])
 static uint64_t events_to_run(void)
 {
     const char *n = getenv("CONVERSION_EVENTS");
-    return n ? strtoull(n, NULL, 10) : 600000;
+    return n ? strtoull(n, NULL, 10) : 1000000;
 }
 
 static void print_weights(const struct model *m)
