@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "app/commands.h"
+#include "app/evaluate_ips.h"
 #include "app/evaluate_print.h"
 #include "app/evaluate_similar.h"
 #include "app/score_types.h"
@@ -128,7 +129,9 @@ int cmd_evaluate(const struct args *args)
         code = runs_open(args, against, n, &other);
     if (code == 0)
         log_setup(LOG_WARN, (enum log_format)ours.cfg.log.format);
-    if (code == 0 && args_on(args, "similar")) {
+    if (code == 0 && (args_on(args, "ips") || args_on(args, "snips"))) {
+        code = evaluate_ips_command(args, &ours.cfg);
+    } else if (code == 0 && args_on(args, "similar")) {
         code = run_similar(args, &ours);
     } else if (code == 0) {
         st = run_all(&plan, &ours, against ? &other : NULL, json, &err);

@@ -12,7 +12,7 @@
 #include "rank/policy.h"
 #include "zhiliu/slate.h"
 
-#define EXPLORE_POOL 64
+#define EXPLORE_POOL 64 /* RANK_EXPLORE_POOL of rank.h */
 
 struct rank;
 struct query;

@@ -81,6 +81,10 @@ static bool put_drawn(struct rank *r, const struct query *q, int place)
     for (int i = 0; i < b->pool.n && r->ask.place == place; i++)
         if (b->pool.items[i] == r->ask.item)
             r->ask.answer = pi[i];
+    if (r->ask.pool && r->ask.place == place) {
+        *r->ask.pool = b->pool;
+        memcpy(r->ask.pi, pi, sizeof pi);
+    }
     b->pool.gone[drawn] = true;
     put(b, place, b->pool.at[drawn], ZL_SLOT_EXPLORED, pi[drawn]);
     return true;

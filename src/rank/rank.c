@@ -192,6 +192,18 @@ double rank_explore_propensity(struct rank *r, uint32_t user, const struct zl_ve
     return r->ask.answer;
 }
 
+int rank_explore_chances(struct rank *r, uint32_t user, const struct zl_version *v, int position,
+                         uint32_t items[RANK_EXPLORE_POOL], double pi[RANK_EXPLORE_POOL])
+{
+    struct explore_pool pool = {.n = 0};
+    r->ask.pool = &pool;
+    r->ask.pi = pi;
+    rank_explore_propensity(r, user, v, ZL_NO_INDEX, position);
+    r->ask.pool = NULL;
+    memcpy(items, pool.items, (size_t)pool.n * sizeof *items);
+    return pool.n;
+}
+
 /* ---- learning the mix ---- */
 
 /* Not from an item's first positive: where items enter the log with it, that would teach that the

@@ -47,6 +47,11 @@ void rank_users(struct rank *r, const uint32_t *users, const struct zl_version *
 double rank_explore_propensity(struct rank *r, uint32_t user, const struct zl_version *v,
                                uint32_t item, int position);
 
+/* The same for all that could be drawn: items and their probabilities (0 for one that is gone); how many. */
+#define RANK_EXPLORE_POOL 64
+int rank_explore_chances(struct rank *r, uint32_t user, const struct zl_version *v, int position,
+                         uint32_t items[RANK_EXPLORE_POOL], double pi[RANK_EXPLORE_POOL]);
+
 /* Learns the mixer from an event that is about to be learned: scores its candidates, takes one step towards its item. Does so for a share
  * of events that is chosen by (partition, offset) and falls with the size of the catalogue, so that it costs a bounded time an event. */
 void rank_learn_mix(struct rank *r, const struct zl_event *ev);

@@ -95,6 +95,8 @@ struct rank {
         uint32_t item; /* rank_explore_propensity's question */
         int place;     /* 0: nobody asks */
         double answer;
+        struct explore_pool *pool; /* rank_explore_chances' answer, with pi; else NULL */
+        double *pi;
     } ask;
     struct query queries[RANK_BLOCK];
 };
