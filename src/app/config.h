@@ -67,6 +67,7 @@ struct config {
     } catalog;
     struct {
         int64_t k, history, negatives, window, seed, max_users;
+        int64_t dislike_neighbours;
         double learning_rate, gamma, beta;
         int64_t session_gap;
     } model;

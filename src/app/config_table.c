@@ -164,6 +164,9 @@ static const struct config_row rows[] = {
         "recent positives that negatives are drawn from"),
     INT("model.seed", model.seed, 0, EXACT_MAX, "1", CONFIG_SHAPES,
         "of every random draw: the same log and seed give the same state"),
+    INT("model.dislike_neighbours", model.dislike_neighbours, 0, 50, "10", 0,
+        "items near a disliked one that leave this user's lists too, for 30 days: by taste and by "
+        "use each"),
     INT("model.max_users", model.max_users, 1, 1e9, "10000000", 0,
         "users that may ever be known; address space is reserved, memory used as they appear"),
     TIME("model.session_gap", model.session_gap, 1 * SECOND, 1 * DAY, "30m", 0,

@@ -86,6 +86,7 @@ static struct model_config model_of(const struct config *cfg)
                                  .cooccur_half_life = 200000,
                                  .session_gap_ms = cfg->model.session_gap,
                                  .seed = (uint64_t)cfg->model.seed,
+                                 .dislike_neighbours = (int)cfg->model.dislike_neighbours,
                                  .baseline = cfg->reward.baseline == 1,
                                  .correction =
                                      (enum model_correction)cfg->reward.correction.propensity,

@@ -190,6 +190,7 @@ static void remember(struct model *m, struct user *u, const struct zl_event *ev)
     if (is_dislike(ev->type)) {
         struct model_history_entry gone;
         users_take_history(u, ev->item, &gone);
+        near_hide(m, u, ev->item, ev->at_ms);
     } else if (ev->course != ZL_NO_INDEX) {
         users_note_course(u, ev->course, ev->item, ev->at_ms);
     }

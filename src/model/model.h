@@ -25,6 +25,7 @@
 #define MODEL_MAX_K 256
 #define MODEL_MAX_NEGATIVES 256
 #define MODEL_SEEN 4096    /* newest items a user is remembered to have met */
+#define MODEL_HIDDEN 128   /* newest items hidden from a user for a dislike of their like */
 #define MODEL_IMPRESSED 64 /* newest items shown and not watched */
 #define MODEL_HALF_LIVES 3
 #define MODEL_PARTS 7    /* core, co-occurrence, three popularities, age, idle time */
@@ -51,6 +52,7 @@ struct model_config {
     double cooccur_half_life;            /* positives */
     int64_t session_gap_ms;              /* 30 min */
     uint64_t seed;
+    int dislike_neighbours; /* near items that a dislike hides, by taste and by use each: near.h; 0: none */
     struct convert_config convert; /* convert.h */
     /* reward.baseline and reward.correction: correct.h; all 0: off */
     bool baseline;
@@ -133,6 +135,8 @@ void model_explored(const struct model *m, uint32_t item, double *shown, double 
 double model_explored_mean(const struct model *m);
 /* Seen: newest first not promised. Lent until the user's next event. */
 const uint32_t *model_seen(const struct model *m, uint32_t user, uint32_t *n);
+/* Items near one that the user disliked within 30 days of the user's clock (near.h); returns how many. */
+uint32_t model_hidden(const struct model *m, uint32_t user, uint32_t out[MODEL_HIDDEN]);
 /* Shown without a watch: items and how often. Lent likewise. */
 struct model_impressed {
     uint32_t item, times;

@@ -8,6 +8,7 @@
 #include "model/cooccur.h"
 #include "model/correct.h"
 #include "model/model.h"
+#include "model/near.h"
 
 /* ---- items.c: one row an item ---- */
 
@@ -94,18 +95,25 @@ struct user_course {
     int64_t at_ms;                     /* of the newest */
 };
 
+/* Hidden for a dislike of something like it. */
+struct user_hidden {
+    uint32_t item;
+    int64_t at_ms; /* of the dislike */
+};
+
 struct user {
     uint32_t counts[ZL_N_EVENT_TYPES];
     int64_t reward_table_micro, last_ms, first_ms;
     uint32_t session;  /* running number for events without session_id */
     int32_t partition; /* of the newest event: the log that versions this user's list */
-    uint16_t n_history, n_impressed;
+    uint16_t n_history, n_impressed, n_hidden;
     bool opted_out, forgotten;
     struct seen seen;
     /* MODEL_IMPRESSED entries, made when the first comes; oldest first */
     struct model_impressed *impressed;
-    struct user_course *courses;          /* USER_COURSES, made when the first comes */
-    struct convert_user *convert;         /* likewise; see convert.h */
+    struct user_hidden *hidden;   /* MODEL_HIDDEN entries, made at the first; oldest first */
+    struct user_course *courses;  /* USER_COURSES, made when the first comes */
+    struct convert_user *convert; /* likewise; see convert.h */
     struct model_history_entry history[]; /* cfg.history entries, newest first */
 };
 

@@ -24,6 +24,7 @@ void users_clear(struct user *u)
 {
     free(u->seen.items);
     free(u->impressed);
+    free(u->hidden);
     free(u->courses);
     convert_user_release(u->convert);
     *u = (struct user){.opted_out = u->opted_out, .partition = u->partition};
@@ -221,6 +222,11 @@ static void rows_write(const void *room, uint32_t key, struct rows_buffer *out)
         rows_put_u32(out, u->impressed[i].times);
         rows_put_f32(out, u->impressed[i].propensity);
     }
+    rows_put_u32(out, u->n_hidden);
+    for (int i = 0; i < u->n_hidden; i++) {
+        rows_put_u32(out, u->hidden[i].item);
+        rows_put_i64(out, u->hidden[i].at_ms);
+    }
     rows_put_u8(out, u->courses != NULL);
     for (int i = 0; u->courses && i < USER_COURSES; i++) {
         rows_put_u32(out, u->courses[i].course);
@@ -278,6 +284,21 @@ static void read_impressed(struct user *u, struct rows_cursor *in)
     }
 }
 
+static void read_hidden(struct user *u, struct rows_cursor *in)
+{
+    uint32_t n = rows_get_u32(in);
+    if (n > MODEL_HIDDEN) {
+        in->bad = true;
+        return;
+    }
+    u->n_hidden = (uint16_t)n;
+    u->hidden = n ? xcalloc(MODEL_HIDDEN, sizeof *u->hidden) : NULL;
+    for (uint32_t i = 0; i < n; i++) {
+        u->hidden[i].item = rows_get_u32(in);
+        u->hidden[i].at_ms = rows_get_i64(in);
+    }
+}
+
 static void read_courses(struct user *u, struct rows_cursor *in)
 {
     if (!rows_get_u8(in))
@@ -313,6 +334,7 @@ static enum zl_status rows_read(void *room, uint32_t key, struct rows_cursor *in
     read_history(t, u, in);
     read_seen(u, in);
     read_impressed(u, in);
+    read_hidden(u, in);
     read_courses(u, in);
     u->convert = convert_user_read(in);
     if (in->bad || in->at != in->end)

@@ -103,6 +103,9 @@ static void query_begin(struct rank *r, struct query *q, uint32_t user)
     q->shown = model_impressions(r->model, user, &q->n_shown);
     for (uint32_t i = 0; i < q->n_seen; i++)
         q->met[q->seen[i] / 64] |= 1ULL << (q->seen[i] % 64);
+    q->n_hidden = model_hidden(r->model, user, q->hidden);
+    for (uint32_t i = 0; i < q->n_hidden; i++)
+        q->met[q->hidden[i] / 64] |= 1ULL << (q->hidden[i] % 64);
     memset(q->z, 0, (size_t)r->pack.k * sizeof *q->z);
     model_encode(r->model, user, q->z); /* zeros without a history: the core is then the bias */
 }
@@ -111,6 +114,8 @@ void rank_query_end(struct query *q)
 {
     for (uint32_t i = 0; i < q->n_seen; i++)
         q->met[q->seen[i] / 64] = 0;
+    for (uint32_t i = 0; i < q->n_hidden; i++)
+        q->met[q->hidden[i] / 64] = 0;
 }
 
 float rank_penalty(const struct rank *r, const struct query *q, uint32_t item)

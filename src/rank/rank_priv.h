@@ -36,10 +36,11 @@ static inline const float *pack_panel(const struct pack *p, uint32_t panel)
 /* One user's ranking under way. */
 struct query {
     uint32_t user;
-    uint64_t *met; /* a bit an item: seen by this user */
+    uint64_t *met; /* a bit an item: seen by this user, or hidden from */
     const uint32_t *seen;
     const struct model_impressed *shown;
-    uint32_t n_seen, n_shown;
+    uint32_t n_seen, n_shown, n_hidden;
+    uint32_t hidden[MODEL_HIDDEN]; /* for a dislike of something like it */
     float *z;
     float *core;     /* score of every item, dense */
     uint32_t *items; /* of the slate */
