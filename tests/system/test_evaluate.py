@@ -90,7 +90,7 @@ def against():
 
 
 def entering():
-    """Two items that nobody chooses: one says when it is published, one does not. 30 items so that all are in the first ten of somebody."""
+    """Nine items, so that all served ones are in the first ten; w is one that nobody chooses."""
     events, items = os.path.join(WORK, 'few.jsonl'), os.path.join(WORK, 'few-items.jsonl')
     with open(events, 'w') as f:
         for i in range(400):
@@ -107,6 +107,19 @@ def entering():
     check('an item without published_at is served from its first event on', abs(coverage() - 8 / 9) < 1e-3)
     check('one with it from that time on', coverage(published_at=1700000200000) == 1)
     check('and not before', abs(coverage(published_at=1700000500000) - 8 / 9) < 1e-3)
+
+
+def always_new():
+    """Every event is the first of its item: whoever has a hit has been told the answer."""
+    events, items = os.path.join(WORK, 'new.jsonl'), os.path.join(WORK, 'new-items.jsonl')
+    with open(events, 'w') as f, open(items, 'w') as g:
+        for i in range(1500):
+            f.write(json.dumps({'event_id': 'e%d' % i, 'type': 'like', 'user_id': 'u%d' % (i % 40), 'item_id': 'v%d' % i,
+                                'ts': 1700000000000 + i * 1000}) + '\n')
+            g.write(json.dumps({'item_id': 'v%d' % i}) + '\n')
+    result = evaluate('--baseline', 'ials+popularity,popularity', '--skip', '0', events=events, items=items)
+    hits = [result['overall']['hr@10']] + [b['hr@10'] for b in result['baselines'].values()]
+    check('an item that enters with the tested event is a miss for everyone', hits == [0, 0, 0], hits)
 
 
 def frozen():
@@ -135,6 +148,7 @@ def main():
     baselines(whole)
     against()
     entering()
+    always_new()
     frozen()
     plot(whole)
     out = run('--score', 'likes')
