@@ -16,9 +16,9 @@
 
 #define BEST_BY_CORE 100
 #define SAMPLE 256         /* draws of what stands for the rest */
-#define ALWAYS_LEARN 1000U /* from each of the first positives */
-#define LEARN_ITEMS 1250.0 /* then from a share of LEARN_ITEMS / items, at most 1 / MOST_SHARE */
-#define MOST_SHARE 0.03125
+#define ALWAYS_LEARN 1500U /* from each of the first positives */
+#define LEARN_ITEMS 1000.0 /* then from a share of LEARN_ITEMS / items, at most 1 / MOST_SHARE */
+#define MOST_SHARE (1 / 64.0)
 #define LEARNING_RATE 0.3
 
 struct weights {
