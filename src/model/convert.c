@@ -185,7 +185,7 @@ struct asker {
     bool has_z;
     float z[MODEL_MAX_K];
     int64_t since_ms; /* older exposures are settled */
-    double base[CONVERT_N_KINDS];
+    double base[CONVERT_N_KINDS], base_logit[CONVERT_N_KINDS];
 };
 
 static void asker_begin(const struct model *m, const struct user *u, int64_t now_ms,
@@ -194,8 +194,10 @@ static void asker_begin(const struct model *m, const struct user *u, int64_t now
     a->u = u && !u->opted_out ? u : NULL;
     a->has_z = a->u && learn_encode(m, u, a->z);
     a->since_ms = now_ms - m->convert->cfg.window_ms;
-    for (int k = 0; k < CONVERT_N_KINDS; k++)
+    for (int k = 0; k < CONVERT_N_KINDS; k++) {
         a->base[k] = base_rate(m->convert, k);
+        a->base_logit[k] = logit(a->base[k]);
+    }
 }
 
 static bool has_met(const struct user *u, uint32_t item)
@@ -228,9 +230,10 @@ static void describe_score(const struct model *m, const struct asker *a, uint32_
     x[CONVERT_SCORE_TOP] = v > KNOT ? (float)(v - KNOT) : 0;
 }
 
-static void describe_course(const struct convert_course *r, double base, float *x)
+static void describe_course(const struct convert_course *r, double base, double base_logit,
+                            float *x)
 {
-    double rate = logit(smoothed(&r->rate, base, SMOOTH)) - logit(base);
+    double rate = logit(smoothed(&r->rate, base, SMOOTH)) - base_logit;
     x[CONVERT_RATE] = (float)(rate < -3 ? -3 : rate > 3 ? 3 : rate);
     if (r->price <= 0)
         return;
@@ -259,9 +262,9 @@ static double describe(const struct model *m, const struct asker *a, uint32_t it
     memset(x, 0, CONVERT_N_FEATURES * sizeof *x);
     x[CONVERT_BIAS] = 1;
     describe_score(m, a, item, raw, x);
-    describe_course(r, a->base[r->kind], x);
+    describe_course(r, a->base[r->kind], a->base_logit[r->kind], x);
     describe_user(a, course, x);
-    double s = logit(a->base[r->kind]);
+    double s = a->base_logit[r->kind];
     for (int f = 0; f < CONVERT_N_FEATURES; f++)
         s += c->head.w[f] * (double)x[f];
     return s;
