@@ -118,6 +118,13 @@ struct zl_item {
     int n_features[ZL_N_MODALITIES];
 };
 
+/* What a list's rules look at, a row an item. */
+struct zl_item_facts {
+    uint32_t category;    /* a hash of its name, the same for the same name; 0: none */
+    uint32_t course;      /* index, or ZL_NO_INDEX */
+    int64_t published_ms; /* -1: unknown */
+};
+
 enum zl_control_type { ZL_FORGET, ZL_OPT_OUT, ZL_OPT_IN };
 
 struct zl_control {

@@ -88,6 +88,16 @@ struct config {
             int64_t slots, per;
             double temperature, uncertainty, floor;
         } explore;
+        double conversion, mmr;
+        struct {
+            int64_t most, within;
+        } category;
+        struct {
+            int64_t most, least, distance;
+        } courses;
+        struct {
+            int64_t most, every, age;
+        } fresh;
     } policy;
     struct {
         int64_t active, ttl;

@@ -103,6 +103,9 @@ void config_rules_check(struct config_load *l)
     if (c->policy.explore.slots >= c->policy.explore.per)
         rule(l, "policy.explore.slots", "conflict",
              "policy.explore.slots must be smaller than policy.explore.per");
+    if (c->policy.courses.most >= 0 && c->policy.courses.least > c->policy.courses.most)
+        rule(l, "policy.courses.least", "conflict",
+             "policy.courses.least is larger than policy.courses.most");
     if (*c->monitor.listen && !is_address(c->monitor.listen))
         rule(l, "monitor.listen", "wrong-value", "monitor.listen must be host:port, or off");
     read_password_file(l);

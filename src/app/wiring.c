@@ -97,11 +97,21 @@ static struct model_config model_of(const struct config *cfg)
 
 static struct rank_policy policy_of(const struct config *cfg)
 {
-    return (struct rank_policy){.explore = {.slots = (int)cfg->policy.explore.slots,
+    return (struct rank_policy){.conversion = cfg->policy.conversion,
+                                .mmr = cfg->policy.mmr,
+                                .explore = {.slots = (int)cfg->policy.explore.slots,
                                             .per = (int)cfg->policy.explore.per,
                                             .temperature = cfg->policy.explore.temperature,
                                             .uncertainty = cfg->policy.explore.uncertainty,
-                                            .floor = cfg->policy.explore.floor}};
+                                            .floor = cfg->policy.explore.floor},
+                                .category = {.most = (int)cfg->policy.category.most,
+                                             .within = (int)cfg->policy.category.within},
+                                .courses = {.most = (int)cfg->policy.courses.most,
+                                            .least = (int)cfg->policy.courses.least,
+                                            .distance = (int)cfg->policy.courses.distance},
+                                .fresh = {.most = (int)cfg->policy.fresh.most,
+                                          .every = (int)cfg->policy.fresh.every,
+                                          .age_ms = cfg->policy.fresh.age}};
 }
 
 /* ---- rooms ---- */
@@ -152,7 +162,8 @@ static enum zl_status open_catalog_to_rank(struct engine *e, struct zl_error *er
                                         .freeze_items = e->opt.freeze_items,
                                         .seed = (uint64_t)cfg->model.seed,
                                         .policy = policy_of(cfg)},
-                  e->model, catalog_served_array(e->catalog), e->items, &e->rank, err));
+                  e->model, catalog_served_array(e->catalog), catalog_facts_array(e->catalog),
+                  e->items, &e->rank, err));
     int n = cfg->similar.n ? (int)cfg->similar.n : 1; /* its row is there in any case */
     return rank_similar_open(e->rank, n, &e->rank_similar, err);
 }

@@ -7,7 +7,10 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/hash.h"
 #include "base/table.h"
+
+#define CATEGORY_SEED 0xCA7ULL
 
 struct item_row {
     bool known, described, observed; /* observed: an event spoke of it */
@@ -29,6 +32,7 @@ struct catalog {
     struct catalog_config cfg;
     struct table rows;   /* struct item_row */
     struct table served; /* 16 of served_array a row */
+    struct table facts;  /* struct zl_item_facts, derived from the rows */
     uint8_t *served_array;
     struct rows_track track;
     uint32_t count;
@@ -58,6 +62,9 @@ enum zl_status catalog_open(const struct catalog_config *cfg, struct catalog **o
         ZL_OK)
         goto fail;
     c->served_array = (uint8_t *)c->served.rows;
+    if ((st = table_init(&c->facts, "item facts", cfg->max_items, sizeof(struct zl_item_facts),
+                         err)) != ZL_OK)
+        goto fail;
     if ((st = rows_track_init(&c->track, cfg->max_items, err)) != ZL_OK)
         goto fail;
     *out = c;
@@ -74,6 +81,7 @@ void catalog_close(struct catalog *c)
     for (uint32_t i = 0; i < c->count; i++)
         free(row_of(c, i)->text);
     rows_track_release(&c->track);
+    table_release(&c->facts);
     table_release(&c->served);
     table_release(&c->rows);
     rows_buffer_release(&c->scratch);
@@ -93,9 +101,22 @@ static bool should_serve(const struct catalog *c, const struct item_row *row)
     return row->status == ZL_ITEM_APPROVED;
 }
 
+static void settle_facts(struct catalog *c, uint32_t item)
+{
+    struct catalog_item d;
+    struct zl_item_facts *f = table_row(&c->facts, item);
+    catalog_get(c, item, &d);
+    uint32_t category =
+        d.category.len ? (uint32_t)hash_bytes(d.category.ptr, d.category.len, CATEGORY_SEED) | 1
+                       : 0;
+    *f = (struct zl_item_facts){
+        .category = category, .course = d.course, .published_ms = d.published_at_ms};
+}
+
 /* Recomputes the served byte and notes a change. */
 static void settle(struct catalog *c, uint32_t item)
 {
+    settle_facts(c, item);
     uint8_t served = should_serve(c, row_of(c, item));
     if (served == c->served_array[item])
         return;
@@ -113,8 +134,11 @@ static struct item_row *row_to_change(struct catalog *c, uint32_t item)
     rows_touch(&c->track, item);
     struct item_row *row = row_of(c, item);
     if (item >= c->count) {
-        for (uint32_t i = c->count; i <= item; i++)
+        for (uint32_t i = c->count; i <= item; i++) {
             *row_of(c, i) = (struct item_row){.course = ZL_NO_INDEX, .duration_ms = -1};
+            *(struct zl_item_facts *)table_row(&c->facts, i) =
+                (struct zl_item_facts){.course = ZL_NO_INDEX, .published_ms = -1};
+        }
         c->count = item + 1;
     }
     return row;
@@ -324,6 +348,11 @@ int64_t catalog_duration_ms(const struct catalog *c, uint32_t item)
 uint32_t catalog_course(const struct catalog *c, uint32_t item)
 {
     return item < c->count ? row_of(c, item)->course : ZL_NO_INDEX;
+}
+
+const struct zl_item_facts *catalog_facts_array(const struct catalog *c)
+{
+    return (const struct zl_item_facts *)(const void *)c->facts.rows;
 }
 
 uint32_t catalog_count(const struct catalog *c)

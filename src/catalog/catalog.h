@@ -55,6 +55,8 @@ void catalog_advance(struct catalog *c, int64_t now_ms);
 bool catalog_served(const struct catalog *c, uint32_t item);
 const uint8_t *
 catalog_served_array(const struct catalog *c); /* 1 or 0 an item index, lent for ever */
+/* A row an item index below catalog_count, lent for ever. */
+const struct zl_item_facts *catalog_facts_array(const struct catalog *c);
 /* Items whose served state changed since the last call; lent until the next catalog_put. */
 const uint32_t *catalog_changes(struct catalog *c, uint32_t *n);
 void catalog_get(const struct catalog *c, uint32_t item, struct catalog_item *out);

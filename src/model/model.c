@@ -352,6 +352,11 @@ uint32_t model_item_positives(const struct model *m, uint32_t item)
     return item < m->items.count ? items_stats(&m->items, item)->positives : 0;
 }
 
+int64_t model_item_first_ms(const struct model *m, uint32_t item)
+{
+    return item < m->items.count ? items_stats(&m->items, item)->first_ms : 0;
+}
+
 uint32_t model_history_length(const struct model *m, uint32_t user)
 {
     return user < m->users.count ? users_row(&m->users, user)->n_history : 0;

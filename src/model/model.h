@@ -125,6 +125,7 @@ bool model_similar_pair(const struct model *m, const struct zl_event *ev, uint32
 
 uint64_t model_positives(const struct model *m);
 uint32_t model_item_positives(const struct model *m, uint32_t item);
+int64_t model_item_first_ms(const struct model *m, uint32_t item); /* of its first event; 0: none */
 /* How many items the history of the user holds. */
 uint32_t model_history_length(const struct model *m, uint32_t user);
 /* false: events are counted and remembered, no learned row moves (holdout tests). Default true. */

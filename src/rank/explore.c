@@ -1,10 +1,11 @@
 /* A place left to chance. A recommender that only shows what it believes in never learns that it was wrong; so a few places go to items
  * that are not on the list, the likelier the more they may be worth:
  *
- *   pool    at most 64 candidates that are not on the list: 32 that were chosen least (at most RANK_COLD times) with the best core
- *           scores, the rest the best by score
- *   prior   m_i = r e^{(s_i - s_max) / 2} / mean of the same, at most 5 r    s: mixed score, r: mean reward of a showing by chance;
- *           worth PRIOR showings
+ *   pool    at most 64 candidates that are not on the list. The cold half were chosen at most RANK_COLD times: 16 by the core, which
+ *           knows of content, and the 16 newest. The warm half are the best by score
+ *   prior   m_i = r e^{(s_i - s_max) / 2} / mean of the same, at most 5 r; r: mean reward of a showing by chance; worth PRIOR showings.
+ *           Each half by itself, the warm one by the mixed score s, the cold one by the core and half as large: the popularity in
+ *           the mix says of cold items only that nobody has looked
  *   Gamma posterior of the item's rate, given its own n showings by chance and their rewards R (model/explored.c):
  *           mean = (PRIOR m_i + R) / (PRIOR + n),   sd = sqrt(PRIOR m_i + R) / (PRIOR + n)
  *   pi_i  = (1 - floor) softmax((mean + uncertainty sd) / (temperature r)) + floor / size of the pool
@@ -25,7 +26,9 @@
 #include "rank/rank_priv.h"
 
 #define COLD_POOL 32
-#define PRIOR 5.0       /* showings that the score's opinion is worth */
+#define BEST_COLD 16
+#define PRIOR 5.0 /* showings that the score's opinion is worth */
+#define COLD_MEAN 0.5
 #define PRIOR_MOST 5.0  /* and it never says more than so many mean rewards */
 #define SCORE_SCALE 2.0 /* how flat the score's opinion is */
 #define SEED_EXPLORE 0xE8C1ULL
@@ -76,7 +79,7 @@ static void add_best(struct rank *r, const float *scores, bool cold, int most, u
 }
 
 /* In order of item: sums over the pool must not depend on how it was gathered. */
-static void sort_pool(const struct candidates *c, struct explore_pool *pool)
+static void sort_pool(const struct candidates *c, const uint8_t *cold, struct explore_pool *pool)
 {
     for (int i = 1; i < pool->n; i++) {
         int at = pool->at[i], j = i;
@@ -87,27 +90,35 @@ static void sort_pool(const struct candidates *c, struct explore_pool *pool)
     for (int i = 0; i < pool->n; i++) {
         pool->items[i] = c->items[pool->at[i]];
         pool->gone[i] = false;
+        pool->cold[i] = cold[pool->at[i]];
     }
 }
 
-/* What the scores say each would bring, in mean rewards of a showing. */
-static void prior_means(const struct candidates *c, const struct explore_pool *pool, double *means)
+/* What the scores say each would bring, in mean rewards of a showing; those of one half. */
+static void prior_means(const struct candidates *c, const struct explore_pool *pool, bool cold,
+                        double *means)
 {
-    double most = -INFINITY, sum = 0;
+    const float *scores = cold ? c->f + (size_t)MODEL_CORE * MAX_CANDIDATES : c->scores;
+    double most = -INFINITY, sum = 0, n = 0, mean = cold ? COLD_MEAN : 1;
     for (int i = 0; i < pool->n; i++)
-        most = fmax(most, (double)c->scores[pool->at[i]]);
-    for (int i = 0; i < pool->n; i++) {
-        double s = ((double)c->scores[pool->at[i]] - most) / SCORE_SCALE;
-        sum += means[i] = special_exp2(s * LOG2_E);
-    }
+        if (pool->cold[i] == cold)
+            most = fmax(most, (double)scores[pool->at[i]]);
     for (int i = 0; i < pool->n; i++)
-        means[i] = fmin(means[i] * pool->n / sum, PRIOR_MOST);
+        if (pool->cold[i] == cold) {
+            double s = ((double)scores[pool->at[i]] - most) / SCORE_SCALE;
+            sum += means[i] = special_exp2(s * LOG2_E);
+            n++;
+        }
+    for (int i = 0; i < pool->n; i++)
+        if (pool->cold[i] == cold)
+            means[i] = fmin(mean * means[i] * n / sum, PRIOR_MOST);
 }
 
 static void weigh(const struct rank *r, const struct rank_policy *p, struct explore_pool *pool)
 {
     double values[EXPLORE_POOL], most = -INFINITY, unit = model_explored_mean(r->model);
-    prior_means(&r->candidates, pool, values);
+    prior_means(&r->candidates, pool, true, values);
+    prior_means(&r->candidates, pool, false, values);
     for (int i = 0; i < pool->n; i++) {
         double shown, reward;
         model_explored(r->model, pool->items[i], &shown, &reward);
@@ -125,12 +136,19 @@ void explore_gather(struct rank *r, const struct rank_policy *p, const uint8_t *
                     struct explore_pool *pool)
 {
     struct candidates *c = &r->candidates;
-    uint8_t chosen[MAX_CANDIDATES];
+    uint8_t chosen[MAX_CANDIDATES], cold[MAX_CANDIDATES];
+    float newest[MAX_CANDIDATES];
     memcpy(chosen, taken, (size_t)c->n);
+    memset(cold, 0, (size_t)c->n);
     pool->n = 0;
-    add_best(r, c->f + (size_t)MODEL_CORE * MAX_CANDIDATES, true, COLD_POOL, chosen, pool);
+    add_best(r, c->f + (size_t)MODEL_CORE * MAX_CANDIDATES, true, BEST_COLD, chosen, pool);
+    for (int i = 0; i < c->n; i++)
+        newest[i] = (float)c->items[i]; /* numbered in the order they became known */
+    add_best(r, newest, true, COLD_POOL - pool->n, chosen, pool);
+    for (int i = 0; i < pool->n; i++)
+        cold[pool->at[i]] = 1;
     add_best(r, c->scores, false, EXPLORE_POOL - pool->n, chosen, pool);
-    sort_pool(c, pool);
+    sort_pool(c, cold, pool);
     weigh(r, p, pool);
 }
 

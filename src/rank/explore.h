@@ -23,6 +23,7 @@ struct explore_pool {
     int at[EXPLORE_POOL]; /* index among the candidates */
     uint32_t items[EXPLORE_POOL];
     double weights[EXPLORE_POOL]; /* not normalised */
+    bool cold[EXPLORE_POOL];      /* chosen as one that was hardly ever chosen */
     bool gone[EXPLORE_POOL];      /* drawn already on this list */
     double floor;
 };

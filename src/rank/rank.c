@@ -25,6 +25,8 @@ static enum zl_status reserve_tables(struct rank *r, struct zl_error *err)
     size_t n = r->cfg.max_items, bitmap = (n / 64 + 1) * sizeof(uint64_t);
     TRY(pack_init(&r->pack, model_k(r->model), r->cfg.max_items, err));
     TRY(table_init(&r->met, "the seen marks", RANK_BLOCK, bitmap, err));
+    TRY(table_init(&r->unit, "candidates' directions", MAX_CANDIDATES,
+                   (size_t)model_k(r->model) * sizeof(float), err));
     TRY(table_init(&r->chosen, "the candidate marks", 1, bitmap, err));
     TRY(table_init(&r->core, "core scores", RANK_BLOCK, (n + 4 * PANEL) * sizeof(float), err));
     TRY(table_init(&r->sums, "co-occurrence sums", 1, n * sizeof(float), err));
@@ -49,7 +51,8 @@ static void make_queries(struct rank *r)
 }
 
 enum zl_status rank_open(const struct rank_config *cfg, struct model *m, const uint8_t *served,
-                         const struct ids *item_ids, struct rank **out, struct zl_error *err)
+                         const struct zl_item_facts *facts, const struct ids *item_ids,
+                         struct rank **out, struct zl_error *err)
 {
     *out = NULL;
     ASSERT(cfg->n >= 1 && cfg->n <= ZL_MAX_LIST);
@@ -57,6 +60,7 @@ enum zl_status rank_open(const struct rank_config *cfg, struct model *m, const u
     r->cfg = *cfg;
     r->model = m;
     r->served = served;
+    r->facts = facts;
     r->item_ids = item_ids;
     enum zl_status st = reserve_tables(r, err);
     if (st != ZL_OK) {
@@ -88,6 +92,7 @@ void rank_close(struct rank *r)
     table_release(&r->sums);
     table_release(&r->core);
     table_release(&r->chosen);
+    table_release(&r->unit);
     table_release(&r->met);
     pack_release(&r->pack);
     frozen_close(r->frozen);

@@ -58,14 +58,18 @@ struct candidates {
     float scores[MAX_CANDIDATES];          /* mixed, penalties taken off */
 };
 
-/* A list being laid, see policy.c. */
+/* A list being laid, see policy.c. Places are counted from 1; arrays of places begin with place 1. */
 struct build {
+    const struct rank_policy *policy;
     const struct zl_version *version; /* NULL: nothing is left to chance */
-    int n, n_order;
-    bool drawing;
-    uint32_t order[MAX_CANDIDATES]; /* candidates by score, best first */
-    uint8_t used[MAX_CANDIDATES];
-    int list[ZL_MAX_LIST]; /* candidate at each place; OPEN: left to chance */
+    int n, n_order, first_unused;
+    int n_courses, last_course, n_fresh; /* on the list so far; last_course: its place, 0: none */
+    uint32_t order[MAX_CANDIDATES];      /* candidates by score, best first */
+    uint8_t used[MAX_CANDIDATES], fresh[MAX_CANDIDATES];
+    float conversion[MAX_CANDIDATES]; /* part of the score */
+    float alike[MAX_CANDIDATES];      /* to the most alike on the list so far */
+    int list[ZL_MAX_LIST];            /* candidate at each place; OPEN: left to chance */
+    int passed[ZL_MAX_LIST];          /* best candidate that a rule passed over there, or -1 */
     uint8_t slots[ZL_MAX_LIST];
     double propensities[ZL_MAX_LIST];
     struct explore_pool pool;
@@ -79,6 +83,7 @@ struct rank {
     struct frozen *frozen; /* NULL: not asked for */
     struct model *model;
     const uint8_t *served;
+    const struct zl_item_facts *facts; /* NULL: nothing is known of any item */
     const struct ids *item_ids;
     struct pack pack;
     struct table met;    /* RANK_BLOCK bitmaps */
@@ -92,6 +97,7 @@ struct rank {
     struct topk_entry *heap; /* scratch of the larger of list and part */
     struct candidates candidates;
     struct build build;
+    struct table unit; /* q of the candidates at length 1, for likeness; row: candidate */
     struct {
         uint32_t item; /* rank_explore_propensity's question */
         int place;     /* 0: nobody asks */
@@ -116,6 +122,22 @@ void candidates_add_newest(struct rank *r, const struct query *q);
 /* Lays the list of a query whose candidates are there into its slate. version NULL: no exploration. */
 void policy_lay(struct rank *r, struct query *q, const struct zl_version *version,
                 struct zl_slate *slate);
+bool policy_is_open(const struct rank *r, int place);
+
+/* rules.c: what may stand at a place, seen from what stands above it. */
+bool rules_any(const struct rank_policy *p);
+bool rules_allow(const struct rank *r, int place, int candidate);
+/* A course, or a fresh item, must come now, or the rule could not be kept any more. */
+bool rules_course_due(const struct rank *r, int place);
+bool rules_fresh_due(const struct rank *r, int place);
+bool rules_is_course(const struct rank *r, int candidate);
+/* Marks the fresh ones of the candidates. */
+void rules_mark_fresh(struct rank *r, const struct query *q);
+
+/* likeness.c: maximal marginal relevance. */
+void likeness_begin(struct rank *r);
+/* The candidate now stands on the list. */
+void likeness_add(struct rank *r, int candidate);
 /* Place of the item among them; it is appended when it is not there (its features and score included). */
 int candidates_place(struct rank *r, const struct query *q, uint32_t item);
 /* Ends what candidates_of began: the dense co-occurrence sums are zeros again. */
