@@ -36,10 +36,12 @@
 
 bool explore_is_open(const struct rank_policy *p, int n, int place)
 {
-    int per = p->explore.per, at = (place - 1) % per, block = (place - 1) / per;
+    int per = p->explore.per;
+    if (p->explore.slots == 0)
+        return false;
     if (n < per)
         return 2 * n >= per && place > n - p->explore.slots;
-    return (block + 1) * per <= n && at >= per - p->explore.slots;
+    return place <= n / per * per && (place - 1) % per >= per - p->explore.slots;
 }
 
 int explore_open_places(const struct rank_policy *p, int n)
