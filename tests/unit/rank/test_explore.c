@@ -248,8 +248,10 @@ static void only_a_showing_by_chance_is_remembered_as_one(void **state)
     world_give(&w, ZL_LIKE, 41, 90);
     model_explored(w.m, 90, &shown, &reward);
     assert_true(shown == 1 && reward == 1);
-    world_show(&w, 41, 90, 0.5); /* met already */
     world_give(&w, ZL_IMPRESSION, 42, 90);
+    world_give(&w, ZL_LIKE, 42, 90);
+    model_set_opt_out(w.m, 43, true); /* nothing is learned from these, not even this */
+    world_show(&w, 43, 90, 0.5);
     model_explored(w.m, 90, &shown, &reward);
     assert_true(shown == 1 && reward == 1);
     world_close(&w);
