@@ -161,9 +161,9 @@ static enum zl_status open_catalog_to_rank(struct engine *e, struct zl_error *er
                                         .impression_penalty = cfg->rank.impression_penalty,
                                         .freeze_items = e->opt.freeze_items,
                                         .seed = (uint64_t)cfg->model.seed,
-                                        .policy = policy_of(cfg)},
-                  e->model, catalog_served_array(e->catalog), catalog_facts_array(e->catalog),
-                  e->items, &e->rank, err));
+                                        .policy = policy_of(cfg),
+                                        .facts = catalog_facts_array(e->catalog)},
+                  e->model, catalog_served_array(e->catalog), e->items, &e->rank, err));
     int n = cfg->similar.n ? (int)cfg->similar.n : 1; /* its row is there in any case */
     return rank_similar_open(e->rank, n, &e->rank_similar, err);
 }

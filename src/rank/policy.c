@@ -31,10 +31,10 @@ static void add_conversion(struct rank *r, const struct query *q)
     struct build *b = &r->build;
     uint32_t courses[MAX_CANDIDATES];
     memset(b->conversion, 0, (size_t)c->n * sizeof b->conversion[0]);
-    if (b->policy->conversion == 0 || !r->facts)
+    if (b->policy->conversion == 0 || !r->cfg.facts)
         return;
     for (int i = 0; i < c->n; i++)
-        courses[i] = r->facts[c->items[i]].course;
+        courses[i] = r->cfg.facts[c->items[i]].course;
     model_convert(r->model, q->user, c->items, courses, c->n, b->conversion);
     for (int i = 0; i < c->n; i++) {
         double value = model_convert_value(r->model, courses[i]);

@@ -51,8 +51,7 @@ static void make_queries(struct rank *r)
 }
 
 enum zl_status rank_open(const struct rank_config *cfg, struct model *m, const uint8_t *served,
-                         const struct zl_item_facts *facts, const struct ids *item_ids,
-                         struct rank **out, struct zl_error *err)
+                         const struct ids *item_ids, struct rank **out, struct zl_error *err)
 {
     *out = NULL;
     ASSERT(cfg->n >= 1 && cfg->n <= ZL_MAX_LIST);
@@ -60,7 +59,6 @@ enum zl_status rank_open(const struct rank_config *cfg, struct model *m, const u
     r->cfg = *cfg;
     r->model = m;
     r->served = served;
-    r->facts = facts;
     r->item_ids = item_ids;
     enum zl_status st = reserve_tables(r, err);
     if (st != ZL_OK) {

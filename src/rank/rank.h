@@ -30,11 +30,10 @@ struct rank_config {
 
 struct rank;
 
-/* All borrowed until rank_close. served: one byte an item (catalog_served_array); facts: a row an item (catalog_facts_array), or NULL. */
+/* All borrowed until rank_close. served: one byte an item (catalog_served_array). */
 MUST_CHECK enum zl_status rank_open(const struct rank_config *cfg, struct model *m,
-                                    const uint8_t *served, const struct zl_item_facts *facts,
-                                    const struct ids *item_ids, struct rank **out,
-                                    struct zl_error *err);
+                                    const uint8_t *served, const struct ids *item_ids,
+                                    struct rank **out, struct zl_error *err);
 void rank_close(struct rank *r);
 
 /* Ranks users[0..n) under the policy: slates[i].user is set, its arrays point into rank's own memory, lent until the next call.

@@ -83,7 +83,6 @@ struct rank {
     struct frozen *frozen; /* NULL: not asked for */
     struct model *model;
     const uint8_t *served;
-    const struct zl_item_facts *facts; /* NULL: nothing is known of any item */
     const struct ids *item_ids;
     struct pack pack;
     struct table met;    /* RANK_BLOCK bitmaps */

@@ -12,7 +12,7 @@ bool rules_any(const struct rank_policy *p)
 static const struct zl_item_facts *facts_of(const struct rank *r, int candidate)
 {
     static const struct zl_item_facts nothing = {.course = ZL_NO_INDEX, .published_ms = -1};
-    return r->facts ? &r->facts[r->candidates.items[candidate]] : &nothing;
+    return r->cfg.facts ? &r->cfg.facts[r->candidates.items[candidate]] : &nothing;
 }
 
 bool rules_is_course(const struct rank *r, int candidate)

@@ -64,7 +64,7 @@ static void open_rooms(struct world *w)
     assert_int_equal(ids_open(ROWS_ITEM_IDS, "items", 1024, &w->ids, &err), ZL_OK);
     assert_int_equal(catalog_open(&(struct catalog_config){.max_items = 1024}, &w->c, &err), ZL_OK);
     assert_int_equal(rank_open(&(struct rank_config){.n = 10, .max_items = 1024}, w->m,
-                               catalog_served_array(w->c), NULL, w->ids, &w->r, &err),
+                               catalog_served_array(w->c), w->ids, &w->r, &err),
                      ZL_OK);
     assert_int_equal(rank_similar_open(w->r, 5, &w->rs, &err), ZL_OK);
     assert_int_equal(sink_open(&(struct sink_config){.kind = SINK_NONE}, &w->sink, &err), ZL_OK);

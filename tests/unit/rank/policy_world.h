@@ -102,8 +102,12 @@ static inline void world_open(struct world *w, uint64_t seed, int n_items, int n
 {
     struct zl_error err;
     struct rng r = rng_at(seed, 1, 2, 3);
-    struct rank_config rc = {
-        .n = n, .max_items = WORLD_MAX, .impression_penalty = 0.25, .seed = seed, .policy = *p};
+    struct rank_config rc = {.n = n,
+                             .max_items = WORLD_MAX,
+                             .impression_penalty = 0.25,
+                             .seed = seed,
+                             .policy = *p,
+                             .facts = w->facts};
     *w = (struct world){.n_items = n_items};
     world_open_model(w, seed);
     world_items(w, &r);
@@ -111,7 +115,7 @@ static inline void world_open(struct world *w, uint64_t seed, int n_items, int n
         world_give(w, rng_below(&r, 4) ? ZL_LIKE : ZL_IMPRESSION, rng_below(&r, WORLD_USERS - 2),
                    rng_below(&r, (uint32_t)n_items / 2));
     world_give(w, ZL_IMPRESSION, WORLD_USERS - 1, 3); /* the last two have no history */
-    assert_int_equal(rank_open(&rc, w->m, w->served, w->facts, w->ids, &w->r, &err), ZL_OK);
+    assert_int_equal(rank_open(&rc, w->m, w->served, w->ids, &w->r, &err), ZL_OK);
 }
 
 static inline void world_close(struct world *w)

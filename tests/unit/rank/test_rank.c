@@ -83,7 +83,7 @@ static void open_world(uint64_t seed, struct world *w)
         give(w, rng_below(&r, 4) ? ZL_LIKE : ZL_IMPRESSION, rng_below(&r, N_USERS - 2),
              rng_below(&r, 6) ? rng_below(&r, N_ITEMS) : 5, i);
     give(w, ZL_IMPRESSION, N_USERS - 1, 3, 9999); /* the last two have no history */
-    assert_int_equal(rank_open(&rc, w->m, w->served, NULL, w->ids, &w->r, &err), ZL_OK);
+    assert_int_equal(rank_open(&rc, w->m, w->served, w->ids, &w->r, &err), ZL_OK);
 }
 
 static void close_world(struct world *w)

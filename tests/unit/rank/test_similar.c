@@ -52,7 +52,7 @@ static void open_world(struct world *w, uint32_t n_items)
         model_know_item(w->m, i);
         w->served[i] = 1;
     }
-    assert_int_equal(rank_open(&rc, w->m, w->served, NULL, w->ids, &w->r, &err), ZL_OK);
+    assert_int_equal(rank_open(&rc, w->m, w->served, w->ids, &w->r, &err), ZL_OK);
     assert_int_equal(rank_similar_open(w->r, LIST, &w->s, &err), ZL_OK);
 }
 
