@@ -25,6 +25,8 @@ struct rank_config {
     double impression_penalty;
     uint64_t seed; /* of the draws of exploration */
     struct rank_policy policy;
+    /* a row an item (catalog_facts_array), borrowed until rank_close; NULL: nothing is known of any */
+    const struct zl_item_facts *facts;
     int64_t freeze_items; /* of rank_of()'s `frozen`, in positives; 0: none */
 };
 
