@@ -100,18 +100,13 @@ void convert_close(struct convert *c)
     free(c);
 }
 
-static struct convert_course *course_row(const struct convert *c, uint32_t course)
-{
-    return table_row(&c->courses, course);
-}
-
 static struct convert_course *course_to_change(struct convert *c, uint32_t course)
 {
     rows_touch(&c->track, 1 + course);
     if (course >= c->n_courses)
         c->n_courses = course + 1;
-    course_row(c, course)->known = true;
-    return course_row(c, course);
+    convert_course_row(c, course)->known = true;
+    return convert_course_row(c, course);
 }
 
 static struct convert_head *head_to_change(struct convert *c)
@@ -125,7 +120,7 @@ void model_know_course(struct model *m, uint32_t course, enum convert_kind kind,
     struct convert *c = m->convert;
     if (course >= c->cfg.max_courses)
         return;
-    const struct convert_course *now = course_row(c, course);
+    const struct convert_course *now = convert_course_row(c, course);
     if (now->known && now->kind == kind && (price <= 0 || now->price == price))
         return;
     struct convert_course *r = course_to_change(c, course);
@@ -258,7 +253,7 @@ static double describe(const struct model *m, const struct asker *a, uint32_t it
                        float *raw, float x[CONVERT_N_FEATURES])
 {
     const struct convert *c = m->convert;
-    const struct convert_course *r = course_row(c, course);
+    const struct convert_course *r = convert_course_row(c, course);
     memset(x, 0, CONVERT_N_FEATURES * sizeof *x);
     x[CONVERT_BIAS] = 1;
     describe_score(m, a, item, raw, x);
@@ -272,7 +267,7 @@ static double describe(const struct model *m, const struct asker *a, uint32_t it
 
 static bool is_sold(const struct convert *c, const struct user *u, uint32_t course)
 {
-    return u && !c->cfg.outcomes[course_row(c, course)->kind].again &&
+    return u && !c->cfg.outcomes[convert_course_row(c, course)->kind].again &&
            convert_user_has_bought(u->convert, course);
 }
 
@@ -448,7 +443,7 @@ static void refund(struct model *m, struct user *u, const struct zl_event *ev)
 
 static void note_price(struct convert *c, const struct zl_event *ev)
 {
-    if (ev->amount > 0 && course_row(c, ev->course)->price == 0)
+    if (ev->amount > 0 && convert_course_row(c, ev->course)->price == 0)
         course_to_change(c, ev->course)->price = ev->amount;
 }
 
@@ -490,7 +485,7 @@ float model_convert_value(const struct model *m, uint32_t course)
     const struct convert *c = m->convert;
     if (course >= c->cfg.max_courses)
         return 0;
-    const struct convert_course *r = course_row(c, course);
+    const struct convert_course *r = convert_course_row(c, course);
     double value = c->cfg.outcomes[r->kind].value;
     if (c->cfg.outcomes[r->kind].per_price && r->price > 0)
         value *= (double)r->price / 100;
@@ -500,7 +495,7 @@ float model_convert_value(const struct model *m, uint32_t course)
 enum convert_kind model_convert_kind(const struct model *m, uint32_t course)
 {
     return course < m->convert->cfg.max_courses
-               ? (enum convert_kind)course_row(m->convert, course)->kind
+               ? (enum convert_kind)convert_course_row(m->convert, course)->kind
                : CONVERT_COURSE;
 }
 
@@ -544,9 +539,9 @@ void model_course_info(const struct model *m, uint32_t course, struct model_cour
 {
     const struct convert *c = m->convert;
     *out = (struct model_course_info){0};
-    if (course >= c->n_courses || !course_row(c, course)->known)
+    if (course >= c->n_courses || !convert_course_row(c, course)->known)
         return;
-    const struct convert_course *r = course_row(c, course);
+    const struct convert_course *r = convert_course_row(c, course);
     *out = (struct model_course_info){.known = true,
                                       .kind = (enum convert_kind)r->kind,
                                       .price = r->price,
@@ -564,128 +559,4 @@ int64_t model_user_conversions(const struct model *m, uint32_t user, int *pendin
         user < m->users.count ? users_row(&m->users, user)->convert : NULL;
     *pending = u ? (int)u->n_pending : 0;
     return u ? u->conversions_net : 0;
-}
-
-/* ---- rows ---- */
-
-static uint32_t rows_count(const void *room)
-{
-    return 1 + ((const struct convert *)room)->n_courses;
-}
-
-static void write_head(const struct convert_head *h, struct rows_buffer *out)
-{
-    rows_put_u64(out, h->exposures);
-    rows_put_u64(out, h->conversions);
-    rows_put_u64(out, h->uncredited);
-    rows_put_u64(out, h->refunds);
-    rows_put_u64(out, h->unknown_refunds);
-    for (int i = 0; i < F; i++) {
-        rows_put_f64(out, h->w[i]);
-        for (int j = 0; j <= i; j++)
-            rows_put_f64(out, h->a[i][j]);
-    }
-    rows_put_f64(out, h->score_mean);
-    rows_put_f64(out, h->score_variance);
-    for (int k = 0; k < CONVERT_N_KINDS; k++) {
-        rows_put_f64(out, h->kinds[k].exposures);
-        rows_put_f64(out, h->kinds[k].conversions);
-    }
-    for (int i = 0; i < CONVERT_BINS - 1; i++)
-        rows_put_f64(out, h->edges[i]);
-    for (int i = 0; i < CONVERT_BINS; i++) {
-        rows_put_f64(out, h->bins[i].n);
-        rows_put_f64(out, h->bins[i].predicted);
-        rows_put_f64(out, h->bins[i].converted);
-    }
-}
-
-static void read_head(struct convert_head *h, struct rows_cursor *in)
-{
-    h->exposures = rows_get_u64(in);
-    h->conversions = rows_get_u64(in);
-    h->uncredited = rows_get_u64(in);
-    h->refunds = rows_get_u64(in);
-    h->unknown_refunds = rows_get_u64(in);
-    for (int i = 0; i < F; i++) {
-        h->w[i] = rows_get_f64(in);
-        for (int j = 0; j <= i; j++)
-            h->a[i][j] = rows_get_f64(in);
-    }
-    h->score_mean = rows_get_f64(in);
-    h->score_variance = rows_get_f64(in);
-    for (int k = 0; k < CONVERT_N_KINDS; k++) {
-        h->kinds[k].exposures = rows_get_f64(in);
-        h->kinds[k].conversions = rows_get_f64(in);
-    }
-    for (int i = 0; i < CONVERT_BINS - 1; i++)
-        h->edges[i] = rows_get_f64(in);
-    for (int i = 0; i < CONVERT_BINS; i++) {
-        h->bins[i].n = rows_get_f64(in);
-        h->bins[i].predicted = rows_get_f64(in);
-        h->bins[i].converted = rows_get_f64(in);
-    }
-}
-
-static void rows_write(const void *room, uint32_t key, struct rows_buffer *out)
-{
-    const struct convert *c = room;
-    if (key == 0) {
-        write_head(&c->head, out);
-        return;
-    }
-    const struct convert_course *r = course_row(c, key - 1);
-    rows_put_u8(out, r->known);
-    rows_put_u8(out, r->kind);
-    rows_put_i64(out, r->price);
-    rows_put_f64(out, r->rate.exposures);
-    rows_put_f64(out, r->rate.conversions);
-    rows_put_u64(out, r->exposed);
-    rows_put_u64(out, r->converted);
-    rows_put_i64(out, r->conversions_net);
-}
-
-static void read_course(struct convert_course *r, struct rows_cursor *in)
-{
-    r->known = rows_get_u8(in) & 1;
-    r->kind = rows_get_u8(in);
-    r->price = rows_get_i64(in);
-    r->rate.exposures = rows_get_f64(in);
-    r->rate.conversions = rows_get_f64(in);
-    r->exposed = rows_get_u64(in);
-    r->converted = rows_get_u64(in);
-    r->conversions_net = rows_get_i64(in);
-    if (r->kind >= CONVERT_N_KINDS) {
-        in->bad = true;
-        r->kind = 0;
-    }
-}
-
-static enum zl_status rows_read(void *room, uint32_t key, struct rows_cursor *in,
-                                struct zl_error *err)
-{
-    struct convert *c = room;
-    if (key > c->cfg.max_courses)
-        return zl_fail(err, ZL_EBADDATA, "conversion row %u is beyond the %u courses there may be",
-                       key, c->cfg.max_courses);
-    if (key > c->n_courses)
-        c->n_courses = key;
-    if (key == 0)
-        read_head(&c->head, in);
-    else
-        read_course(course_row(c, key - 1), in);
-    if (in->bad || in->at != in->end)
-        return zl_fail(err, ZL_EBADDATA, "conversion row %u is not of this form", key);
-    return ZL_OK;
-}
-
-struct rows_table convert_rows(struct convert *c)
-{
-    return (struct rows_table){.kind = ROWS_CONVERT,
-                               .name = "conversions",
-                               .room = c,
-                               .track = &c->track,
-                               .count = rows_count,
-                               .write = rows_write,
-                               .read = rows_read};
 }

@@ -48,9 +48,18 @@ struct convert {
 enum zl_status convert_open(const struct convert_config *cfg, struct convert **out,
                             struct zl_error *err);
 void convert_close(struct convert *c);
-struct rows_table convert_rows(struct convert *c);
+
+static inline struct convert_course *convert_course_row(const struct convert *c, uint32_t course)
+{
+    return table_row(&c->courses, course);
+}
+
 /* What the event means for the head, before anything else is learned of it. The user's row is touched already. */
 void convert_event(struct model *m, struct user *u, const struct zl_event *ev);
+
+/* ---- convert_rows.c ---- */
+
+struct rows_table convert_rows(struct convert *c);
 
 /* ---- convert_user.c: exposures and conversions in the user's row ---- */
 
