@@ -15,8 +15,10 @@
 
 #include "app/commands.h"
 #include "app/simulate.h"
+#include "app/simulate_loop_engine.h"
 #include "app/simulate_loop_redis.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "source/producer.h"
 
 #define SLOT_NS 1000000LL
@@ -44,6 +46,7 @@ struct output {
 struct pace {
     int64_t limit;  /* messages of the events topic; 0: none */
     int64_t end_ns; /* monotonic; 0: none */
+    uint64_t open;  /* closed loop: so many come first, flat out */
     double rate;    /* a second; 0: flat out */
     int64_t begin_ns, next_word_ns;
     bool terminal;
@@ -116,7 +119,7 @@ static uint64_t due_by(const struct pace *p, int64_t now_ns)
 {
     if (p->rate <= 0)
         return UINT64_MAX;
-    return (uint64_t)((double)(now_ns - p->begin_ns) * p->rate / 1e9);
+    return p->open + (uint64_t)((double)(now_ns - p->begin_ns) * p->rate / 1e9);
 }
 
 static bool over(const struct pace *p, const struct output *o, int64_t now_ns)
@@ -185,9 +188,20 @@ static enum zl_status give_items(struct simulate *s, struct output *o)
     return flush(o);
 }
 
+static enum zl_status give_open(struct simulate *s, struct output *o, const struct pace *p)
+{
+    struct simulate_record r;
+    while (o->n_events < p->open && !stop_asked) {
+        simulate_next(s, -1, &r);
+        TRY(put(o, &r));
+    }
+    return flush(o);
+}
+
 static enum zl_status give_all(struct simulate *s, struct output *o, struct pace *p)
 {
     TRY(give_items(s, o));
+    TRY(give_open(s, o, p));
     int64_t now_ns = p->begin_ns = clock_monotonic_ns();
     p->end_ns = p->end_ns ? now_ns + p->end_ns : 0;
     p->next_word_ns = now_ns + (p->terminal ? 500000000LL : 5000000000LL);
@@ -348,6 +362,7 @@ static enum zl_status open_loop(const struct args *args, struct simulate_config 
     TRY(simulate_loop_redis_open(args_text(args, "redis"), args_text(args, "prefix"), out, err));
     c->lists = simulate_loop_redis_lists(*out);
     c->page = (int)args_integer(args, "page");
+    c->open_events = (uint64_t)args_integer(args, "open-events");
     return ZL_OK;
 }
 
@@ -367,8 +382,66 @@ static void say_truth(const struct args *args, const struct output *o,
     fflush(out);
 }
 
+/* Everything in this process: the engine's rooms make the lists, the log goes to files. */
+static enum zl_status run_in_process(const struct args *args, const struct simulate_config *world,
+                                     const struct config *pipeline, struct output *o,
+                                     struct pace *p)
+{
+    struct simulate_loop_engine *l;
+    struct simulate_loop_engine_config c = {
+        .world = *world, .pipeline = pipeline, .events = o->events, .items = o->items};
+    if (p->limit == 0 || args_on(args, "kafka") || world->bad > 0)
+        return zl_fail(&o->err, ZL_EUSAGE, "--in-process wants --events N, no --kafka, no --bad");
+    TRY(simulate_loop_engine_open(&c, &l, &o->err));
+    enum zl_status st = ZL_OK;
+    p->truth = simulate_truth(simulate_loop_engine_world(l));
+    while (st == ZL_OK && !stop_asked && o->n_events < (uint64_t)p->limit) {
+        uint64_t left = (uint64_t)p->limit - o->n_events, n = left < 1000 ? left : 1000;
+        st = simulate_loop_engine_run(l, n, &o->err);
+        o->n_events += n;
+        o->lines[0] += n;
+        say_progress(p, o, clock_monotonic_ns());
+    }
+    if (st == ZL_OK) {
+        o->lines[1] = simulate_items(simulate_loop_engine_world(l));
+        say_end(o, p);
+        say_truth(args, o, p->truth);
+    }
+    simulate_loop_engine_close(l);
+    return st;
+}
+
+static int in_process(const struct args *args)
+{
+    struct output o = {.want_events = true, .want_items = true};
+    struct config pipeline;
+    struct simulate_config c = world_of(args);
+    struct pace p = {.limit = args_integer(args, "events"),
+                     .begin_ns = clock_monotonic_ns(),
+                     .terminal = isatty(STDERR_FILENO)};
+    int code = args_config_file(args, args_text(args, "pipeline"), &pipeline);
+    listen_for_signals();
+    if (code == 0) {
+        log_setup(LOG_WARN, (enum log_format)pipeline.log.format);
+        c.page = (int)args_integer(args, "page");
+        c.open_events = (uint64_t)args_integer(args, "open-events");
+        enum zl_status st = open_files(args, &o);
+        if (st == ZL_OK)
+            st = run_in_process(args, &c, &pipeline, &o, &p);
+        enum zl_status closed = close_output(&o);
+        st = st == ZL_OK ? closed : st;
+        if (st != ZL_OK)
+            fprintf(stderr, "simulate: %s\n", o.err.text);
+        code = zl_exit_code(st);
+    }
+    config_release(&pipeline);
+    return code;
+}
+
 int cmd_simulate(const struct args *args)
 {
+    if (args_on(args, "in-process"))
+        return in_process(args);
     struct simulate_loop_redis *lists = NULL;
     struct output o = {0};
     struct simulate *s = NULL;
@@ -382,8 +455,10 @@ int cmd_simulate(const struct args *args)
     enum zl_status st = open_loop(args, &c, &lists, &o.err);
     if (st == ZL_OK)
         st = simulate_open(&c, &s, &o.err);
-    if (st == ZL_OK && c.lists)
+    if (st == ZL_OK && c.lists) {
         p.truth = simulate_truth(s);
+        p.open = c.open_events;
+    }
     if (st == ZL_OK)
         st = open_output(args, &o);
     if (st == ZL_OK)

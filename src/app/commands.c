@@ -99,8 +99,9 @@ static const struct commands_verb verbs[] = {
 #define LONG_MS (36500.0 * 86400000.0)
 
 static const struct commands_flag flags[] = {
-    {"set", RUN | CHECK | REPLAY | INSPECT | DEAD | EVALUATE, COMMANDS_SET, "KEY=VALUE", NULL, 0, 0,
-     NULL, "override a key of the pipeline; may be given many times, the last one wins"},
+    {"set", RUN | CHECK | SIMULATE | REPLAY | INSPECT | DEAD | EVALUATE, COMMANDS_SET, "KEY=VALUE",
+     NULL, 0, 0, NULL,
+     "override a key of the pipeline; may be given many times, the last one wins"},
     CHOICE("format", CHECK | SIMULATE | REPLAY | INSPECT | DEAD | VERSION | EVALUATE, "text|json",
            "text", "how the answer is written"),
 
@@ -133,6 +134,10 @@ static const struct commands_flag flags[] = {
     TEXT("items-out", SIMULATE, "FILE", NULL, "items as JSON lines"),
     TEXT("ledger", SIMULATE, "FILE", NULL, "the planted bad events and the repeats, as JSON lines"),
     SWITCH("closed-loop", SIMULATE, "users read their lists from Redis and answer what is shown"),
+    SWITCH("in-process", SIMULATE,
+           "closed loop without Kafka and Redis: the engine's own rooms make the lists"),
+    INTEGER("open-events", SIMULATE, "0", 0, MANY,
+            "closed loop: so many events of what the platform chooses come before, flat out"),
     {"redis", SIMULATE, COMMANDS_TEXT, "URL", "redis://127.0.0.1:6379/0", 0, 0, "REDIS_URL",
      "closed loop: where the lists are"},
     TEXT("prefix", SIMULATE, "TEXT", "zl:", "closed loop: what the keys begin with"),
@@ -156,7 +161,7 @@ static const struct commands_flag flags[] = {
     TEXT("score", EVALUATE, "TYPES", NULL,
          "test on these types only, say coin,like; without it on all that are rewarded"),
     INTEGER("seeds", EVALUATE, "1", 1, 100, "runs with seeds model.seed, model.seed + 1, ..."),
-    TEXT("pipeline", EVALUATE, "FILE", NULL, "the configuration; default: the defaults"),
+    TEXT("pipeline", EVALUATE | SIMULATE, "FILE", NULL, "the configuration; default: the defaults"),
     TEXT("baseline", EVALUATE, "NAME,...", NULL,
          "also test popularity, decayed-popularity, isgd, bpr, ials, ials+popularity"),
     INTEGER("retrain", EVALUATE, "1000", 1, 1e9, "positives between retrainings of ials"),

@@ -30,6 +30,7 @@ struct simulate_config {
     const char *named_user; /* acts about once a second; NULL: nobody */
     /* Closed loop: who makes the lists (borrowed while open); NULL: the platform itself chooses what is shown. */
     const struct simulate_lists *lists;
+    uint64_t open_events; /* so many come before the loop is closed: the platform's choice */
     int page; /* places of a list that are read at once, 1 .. SIMULATE_PAGE */
 };
 
@@ -61,7 +62,7 @@ void simulate_next(struct simulate *s, int64_t now_ms, struct simulate_record *o
 /* The truth: how much user (from 0) likes item (from 0) now, 0..1. */
 double simulate_interest(const struct simulate *s, uint32_t user, uint32_t item);
 uint32_t simulate_items(const struct simulate *s); /* that exist by now */
-/* What was shown so far in the closed loop; lent until close. */
+/* What was shown since the loop was closed; lent until close. */
 const struct simulate_truth *simulate_truth(const struct simulate *s);
 /* How busy the hour is against a day's average, 0.4 .. 1.6. */
 double simulate_daylight(double unix_ms);

@@ -57,11 +57,16 @@ static void drop_unknown(const struct simulate *s, struct simulate_page *page)
     page->n = kept;
 }
 
+static bool is_open(const struct simulate *s)
+{
+    return s->n_events < s->cfg.open_events;
+}
+
 static void read_page(struct simulate *s, uint32_t user, struct simulate_page *page)
 {
     char name[72];
     struct zl_span id = {name, sim_user_name(s, user, name)};
-    for (int o = SIMULATE_FEED; o < SIMULATE_ROUGH; o++) {
+    for (int o = SIMULATE_FEED; o < SIMULATE_ROUGH && !is_open(s); o++) {
         memset(page, 0, sizeof *page);
         page->origin = (enum simulate_origin)o;
         if (!s->cfg.lists->read(s->cfg.lists->ctx, id, page->origin, s->cfg.page, page))
@@ -157,9 +162,12 @@ void sim_loop_note(struct simulate *s, const struct sim_visit *v, uint32_t item,
     for (int i = 0; i < v->n_plans; i++)
         if (v->plans[i].type == ZL_WATCH)
             watched = fmin(1, (double)v->plans[i].watch_ms / s->items[item].duration_ms);
-    note_topics(s, v->user, item);
+    if (!is_open(s))
+        note_topics(s, v->user, item);
     if (watched > 0)
         note_watched(s, v->user, item);
+    if (is_open(s))
+        return;
     add_to(&t->all, interest, watched, v);
     add_to(&t->origins[shown->page->origin], interest, watched, v);
     if (shown->page->origin != SIMULATE_ROUGH)

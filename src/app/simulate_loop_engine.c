@@ -24,8 +24,7 @@ static bool read_list(void *ctx, struct zl_span user_id, enum simulate_origin or
     struct simulate_loop_engine *l = ctx;
     struct zl_version version;
     struct zl_slate list;
-    if (origin != SIMULATE_FEED || l->n_events < l->cfg.open_events ||
-        !engine_list(l->engine, user_id, &version, &list))
+    if (origin != SIMULATE_FEED || !engine_list(l->engine, user_id, &version, &list))
         return false;
     if (l->cfg.read)
         l->cfg.read(l->cfg.ctx, user_id, &version, &list);
