@@ -67,7 +67,7 @@ static void add_best(struct rank *r, const float *scores, bool cold, int most, u
     const struct candidates *c = &r->candidates;
     struct topk_entry heap[EXPLORE_POOL];
     struct topk best = {.heap = heap, .n_max = most, .before = by_item, .ctx = c};
-    for (int i = 0; i < c->n; i++) {
+    for (int i = c->n - 1; i >= 0; i--) { /* a small catalogue comes oldest first */
         if (chosen[i] || scores[i] < topk_threshold(&best))
             continue;
         if (cold && model_item_positives(r->model, c->items[i]) > RANK_COLD)
