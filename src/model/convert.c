@@ -16,6 +16,7 @@
 
 #include "base/check.h"
 #include "base/metrics.h"
+#include "base/newton.h"
 #include "base/special.h"
 #include "base/vec.h"
 #include "model/convert_priv.h"
@@ -273,34 +274,13 @@ static bool is_sold(const struct convert *c, const struct user *u, uint32_t cour
 
 /* ---- learning ---- */
 
-/* L of A + rho I = L L^T (Cholesky), row by row; only the lower halves are used. */
-static void factor(const struct convert_head *h, double l[F][F])
-{
-    for (int i = 0; i < F; i++)
-        for (int j = 0; j <= i; j++) {
-            double sum = h->a[i][j] + (i == j ? RIDGE : 0);
-            for (int k = 0; k < j; k++)
-                sum -= l[i][k] * l[j][k];
-            l[i][j] = i == j ? sqrt(sum) : sum / l[j][j];
-        }
-}
-
 /* One half of a gradient, d x: d is p for an exposure, -1 for a conversion, 1 for its refund. */
 static void step(struct convert_head *h, const float x[F], double d)
 {
-    double l[F][F], y[F];
-    factor(h, l);
-    for (int i = 0; i < F; i++) { /* L y = d x */
+    double y[F];
+    for (int i = 0; i < F; i++)
         y[i] = d * (double)x[i];
-        for (int k = 0; k < i; k++)
-            y[i] -= l[i][k] * y[k];
-        y[i] /= l[i][i];
-    }
-    for (int i = F; i-- > 0;) { /* L^T y = y */
-        for (int k = i + 1; k < F; k++)
-            y[i] -= l[k][i] * y[k];
-        y[i] /= l[i][i];
-    }
+    newton_solve(&h->a[0][0], F, RIDGE, y, y);
     for (int i = 0; i < F; i++)
         h->w[i] -= y[i];
 }

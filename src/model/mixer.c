@@ -1,21 +1,35 @@
-/* Which part to believe, by how long a history there is: R_uj = sum_k alpha_k(bucket) f_k(u, j), learned online by softmax on the
- * candidates that were scored.
- *   alpha_k -= eta (E_softmax[f_k] - f_k(chosen)) / sqrt(G_k + 1),  G_k += gradient^2 */
+/* Which part to believe, by how long a history there is: R_uj = sum_k w_k(bucket) f_k(u, j), learned online by softmax on the candidates
+ * that were scored.
+ *
+ * The parts say nearly the same of most items, so that steps along single weights crawl. Hence Newton's step: with p the softmax of the
+ * mixed scores, a bucket keeps the decayed sum of curvatures
+ *   A <- P + decay (A - P) + Cov_p[f],      w <- w - A^-1 (E_p[f] - f(chosen))
+ * (online Newton step: Hazan, Agarwal, Kale, "Logarithmic regret algorithms for online convex optimization", Machine Learning 69, 2007;
+ * decay: as recursive least squares with forgetting). P = PRIOR * I ties each bucket to the weights of all buckets together, which are
+ * learned in the same way from every step: a bucket that few users are in stays near them. When those move by d, the bucket's optimum
+ * moves by A^-1 P d. */
 #include <math.h>
+#include <string.h>
 
+#include "base/check.h"
+#include "base/newton.h"
 #include "base/special.h"
+#include "base/vec.h"
 #include "model/model_priv.h"
 
-#define LEARNING_RATE 0.3
-#define TIME_SCALE 0.3f /* of the log of ages, so that one rate fits all parts */
+#define PRIOR 50.0
+#define DECAY 0.996
+#define TIME_SCALE 0.3f /* of the log of ages, so that all parts have about one range */
+#define LEAST -20.0f    /* log of a probability that moves nothing */
 
 void mixer_init(struct mixer *x)
 {
     static const double start[MODEL_PARTS] = {1, 0.5, 0.2, 0.2, 0.1, 0, 0};
-    for (int b = 0; b < MODEL_BUCKETS; b++)
+    for (int b = 0; b <= MODEL_BUCKETS; b++)
         for (int k = 0; k < MODEL_PARTS; k++) {
             x->w[b][k] = start[k];
-            x->g[b][k] = 0;
+            for (int j = 0; j < MODEL_PARTS; j++)
+                x->a[b][k][j] = j == k ? PRIOR : 0;
         }
 }
 
@@ -81,27 +95,85 @@ void model_features(const struct model *m, const uint32_t *items, int n, float c
     log_ages(m, items, n, f + MODEL_AGE * stride, f + MODEL_IDLE * stride);
 }
 
-void model_learn_mixer(struct model *m, int bucket, const float *f, int stride, const float *scores,
-                       int n, int chosen, double weight)
+/* ---- one step ---- */
+
+struct moments {
+    double gradient[MODEL_PARTS], curvature[MODEL_PARTS][MODEL_PARTS]; /* lower triangle */
+};
+
+/* scores[0..n) become their softmax, with zeros up to a multiple of 16; returns that multiple. */
+static int softmax(float *scores, int n)
 {
-    double total = 0, mean[MODEL_PARTS] = {0};
-    float most = -INFINITY;
-    rows_touch(&m->track, 0);
+    float most = -INFINITY, total = 0;
+    int padded = (n + 15) & ~15;
     for (int i = 0; i < n; i++)
         most = scores[i] > most ? scores[i] : most;
-    for (int i = 0; i < n; i++) {
-        float x = scores[i] - most, p;
-        if (x < -20)
-            continue;
-        special_exp_all(&x, &p, 1);
-        total += (double)p;
-        for (int k = 0; k < MODEL_PARTS; k++)
-            mean[k] += (double)p * (double)f[k * stride + i];
-    }
+    for (int i = 0; i < n; i++)
+        scores[i] = scores[i] - most < LEAST ? LEAST : scores[i] - most;
+    special_exp_all(scores, scores, n);
+    for (int i = 0; i < n; i++)
+        total += scores[i];
+    for (int i = 0; i < n; i++)
+        scores[i] /= total;
+    memset(scores + n, 0, (size_t)(padded - n) * sizeof *scores);
+    return padded;
+}
+
+/* Features are taken from the chosen one's: it is near the means, which keeps the differences of products exact enough. */
+static void moments_of(float *f, int stride, float *p, int n, int chosen, struct moments *out)
+{
+    float weighted[MODEL_MAX_SCORED];
+    int padded = softmax(p, n);
     for (int k = 0; k < MODEL_PARTS; k++) {
-        double *w = &m->mixer.w[bucket][k], *g = &m->mixer.g[bucket][k];
-        double gradient = weight * (mean[k] / total - (double)f[k * stride + chosen]);
-        *g += gradient * gradient;
-        *w -= LEARNING_RATE * gradient / sqrt(*g + 1);
+        float *column = f + k * stride, zero = column[chosen];
+        for (int i = 0; i < n; i++)
+            column[i] -= zero;
+        memset(column + n, 0, (size_t)(padded - n) * sizeof *column);
+        out->gradient[k] = (double)vec_dot(column, p, padded);
+        for (int i = 0; i < padded; i++)
+            weighted[i] = p[i] * column[i];
+        for (int j = 0; j <= k; j++)
+            out->curvature[k][j] = (double)vec_dot(weighted, f + j * stride, padded) -
+                                   out->gradient[k] * out->gradient[j];
     }
+}
+
+/* One Newton step of a bucket; d is by how much its weights moved. */
+static void step(struct mixer *x, int bucket, const struct moments *m, double weight, double *d)
+{
+    for (int k = 0; k < MODEL_PARTS; k++)
+        for (int j = 0; j <= k; j++) {
+            double prior = j == k ? PRIOR : 0, *a = &x->a[bucket][k][j];
+            *a = prior + DECAY * (*a - prior) + weight * m->curvature[k][j];
+        }
+    newton_solve(&x->a[bucket][0][0], MODEL_PARTS, 0, m->gradient, d);
+    for (int k = 0; k < MODEL_PARTS; k++) {
+        d[k] *= -weight;
+        x->w[bucket][k] += d[k];
+    }
+}
+
+static void follow_all(struct mixer *x, const double *moved)
+{
+    double pull[MODEL_PARTS], d[MODEL_PARTS];
+    for (int k = 0; k < MODEL_PARTS; k++)
+        pull[k] = PRIOR * moved[k];
+    for (int b = 0; b < MODEL_BUCKETS; b++) {
+        newton_solve(&x->a[b][0][0], MODEL_PARTS, 0, pull, d);
+        for (int k = 0; k < MODEL_PARTS; k++)
+            x->w[b][k] += d[k];
+    }
+}
+
+void model_learn_mixer(struct model *m, int bucket, float *f, int stride, float *scores, int n,
+                       int chosen, double weight)
+{
+    struct moments moments;
+    double d[MODEL_PARTS];
+    ASSERT(n + 15 <= MODEL_MAX_SCORED && n <= stride);
+    rows_touch(&m->track, 0);
+    moments_of(f, stride, scores, n, chosen, &moments);
+    step(&m->mixer, bucket, &moments, weight, d);
+    step(&m->mixer, MODEL_BUCKETS, &moments, weight, d);
+    follow_all(&m->mixer, d);
 }

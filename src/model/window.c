@@ -71,10 +71,11 @@ static void rows_write(const void *room, uint32_t key, struct rows_buffer *out)
         rows_put_u64(out, m->event_counts[t]);
     rows_put_f64(out, m->shown_explore);
     rows_put_f64(out, m->reward_explore);
-    for (int b = 0; b < MODEL_BUCKETS; b++)
+    for (int b = 0; b <= MODEL_BUCKETS; b++)
         for (int k = 0; k < MODEL_PARTS; k++) {
             rows_put_f64(out, m->mixer.w[b][k]);
-            rows_put_f64(out, m->mixer.g[b][k]);
+            for (int j = 0; j <= k; j++)
+                rows_put_f64(out, m->mixer.a[b][k][j]);
         }
     correct_write(&m->correct, out);
 }
@@ -92,10 +93,11 @@ static enum zl_status read_scalars(struct model *m, struct rows_cursor *in, stru
         m->event_counts[t] = rows_get_u64(in);
     m->shown_explore = rows_get_f64(in);
     m->reward_explore = rows_get_f64(in);
-    for (int b = 0; b < MODEL_BUCKETS; b++)
+    for (int b = 0; b <= MODEL_BUCKETS; b++)
         for (int k = 0; k < MODEL_PARTS; k++) {
             m->mixer.w[b][k] = rows_get_f64(in);
-            m->mixer.g[b][k] = rows_get_f64(in);
+            for (int j = 0; j <= k; j++)
+                m->mixer.a[b][k][j] = rows_get_f64(in);
         }
     correct_read(&m->correct, in);
     return ZL_OK;

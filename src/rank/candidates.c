@@ -45,10 +45,9 @@ static void choose_best(struct rank *r, const struct topk *best)
         choose(r, best->heap[i].key);
 }
 
-static void best_of_core(struct rank *r, const struct query *q)
+static void best_of_core(struct rank *r, const struct query *q, int n)
 {
-    struct topk best = {
-        .heap = r->heap, .n_max = BEST_OF_CORE + r->cfg.n, .before = rank_before, .ctx = r};
+    struct topk best = {.heap = r->heap, .n_max = n, .before = rank_before, .ctx = r};
     for (uint32_t first = 0; first < r->pack.n_items; first += PANEL) {
         float threshold = topk_threshold(&best);
         int any = 0;
@@ -61,9 +60,9 @@ static void best_of_core(struct rank *r, const struct query *q)
     choose_best(r, &best);
 }
 
-static void best_of_cooccur(struct rank *r, const struct query *q)
+static void best_of_cooccur(struct rank *r, const struct query *q, int n)
 {
-    struct topk best = {.heap = r->heap, .n_max = BEST_OF_COOCCUR, .before = rank_before, .ctx = r};
+    struct topk best = {.heap = r->heap, .n_max = n, .before = rank_before, .ctx = r};
     const float *sums = (const float *)(const void *)r->sums.rows;
     for (uint32_t i = 0; i < r->n_touched; i++) {
         uint32_t item = r->touched[i];
@@ -143,25 +142,9 @@ static void describe(struct rank *r, const struct query *q, int from)
     mix(r, q, from);
 }
 
-void candidates_of(struct rank *r, const struct query *q)
-{
-    r->candidates.n = 0;
-    sum_cooccur(r, q);
-    if (r->pack.n_items <= RANK_ALL) {
-        choose_all(r, q);
-    } else {
-        best_of_core(r, q);
-        best_of_cooccur(r, q);
-        most_popular(r, q);
-    }
-    unchoose_all(r);
-    describe(r, q, 0);
-    r->candidates.n_listed = r->candidates.n;
-}
-
 /* A uniform sample of the items that are no candidates, each standing for many: with it the softmax over what is here estimates the
  * softmax over all. Without it the mixer would only learn to tell good candidates from each other. */
-void candidates_add_sample(struct rank *r, const struct query *q, struct rng *rng)
+static void add_sample(struct rank *r, const struct query *q, struct rng *rng)
 {
     struct candidates *c = &r->candidates;
     int from = c->n;
@@ -180,6 +163,36 @@ void candidates_add_sample(struct rank *r, const struct query *q, struct rng *rn
     special_log_all(&stands_for, &log_weight, 1);
     for (int i = from; i < c->n; i++)
         c->scores[i] += log_weight > 0 ? log_weight : 0;
+}
+
+/* n_core, n_cooccur: how many of the best by these parts. */
+static void gather(struct rank *r, const struct query *q, int n_core, int n_cooccur)
+{
+    r->candidates.n = 0;
+    sum_cooccur(r, q);
+    if (r->pack.n_items <= RANK_ALL) {
+        choose_all(r, q);
+    } else {
+        best_of_core(r, q, n_core);
+        best_of_cooccur(r, q, n_cooccur);
+        most_popular(r, q);
+    }
+    unchoose_all(r);
+}
+
+void candidates_to_learn(struct rank *r, const struct query *q, struct rng *rng)
+{
+    gather(r, q, BEST_TO_LEARN, BEST_TO_LEARN);
+    describe(r, q, 0);
+    r->candidates.n_listed = r->candidates.n;
+    add_sample(r, q, rng);
+}
+
+void candidates_of(struct rank *r, const struct query *q)
+{
+    gather(r, q, BEST_OF_CORE + r->cfg.n, BEST_OF_COOCCUR);
+    describe(r, q, 0);
+    r->candidates.n_listed = r->candidates.n;
 }
 
 /* Items are numbered in the order they became known, so the newest stand at the end. */

@@ -11,7 +11,7 @@
 #include "rank/rank_priv.h"
 
 #define LANES_OF 4         /* users a kernel call */
-#define ALWAYS_LEARN 3000U /* the mixer learns from each of the first positives */
+#define ALWAYS_LEARN 1000U /* the mixer learns from each of the first positives */
 #define LEARN_ITEMS 2500.0 /* then from a share of LEARN_ITEMS / items, at most 1 / 16 */
 
 bool rank_before(const void *ctx, uint32_t a, uint32_t b)
@@ -235,10 +235,10 @@ void rank_learn_mix(struct rank *r, const struct zl_event *ev)
     if (!learns_from(r, ev, &rng))
         return;
     rank_begin_all(r, &ev->user, 1);
+    q->n_shown = 0; /* its own showing came just before it */
     if (rank_eligible(r, q, ev->item)) {
         int bucket;
-        candidates_of(r, q);
-        candidates_add_sample(r, q, &rng);
+        candidates_to_learn(r, q, &rng);
         int place = candidates_place(r, q, ev->item);
         model_mixer(r->model, ev->user, &bucket);
         model_learn_mixer(r->model, bucket, r->candidates.f, MAX_CANDIDATES, r->candidates.scores,

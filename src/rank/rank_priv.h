@@ -31,6 +31,7 @@ static inline const float *pack_panel(const struct pack *p, uint32_t panel)
 
 #define BEST_OF_CORE 100
 #define BEST_OF_COOCCUR 100
+#define BEST_TO_LEARN 32    /* of both, when the mix is learned */
 #define MAX_CANDIDATES 2048 /* above RANK_ALL, and the best of all parts together */
 
 /* One user's ranking under way. */
@@ -115,7 +116,8 @@ bool rank_eligible(const struct rank *r, const struct query *q, uint32_t item);
 float rank_penalty(const struct rank *r, const struct query *q, uint32_t item);
 /* Fills r->candidates of a query whose core scores are there, features and mixed scores included. */
 void candidates_of(struct rank *r, const struct query *q);
-void candidates_add_sample(struct rank *r, const struct query *q, struct rng *rng);
+/* Fewer of them, and a sample that stands for all other items: what the mix is learned on. */
+void candidates_to_learn(struct rank *r, const struct query *q, struct rng *rng);
 /* Adds the newest served unseen items that were hardly ever chosen, for places of exploration. */
 void candidates_add_newest(struct rank *r, const struct query *q);
 /* Lays the list of a query whose candidates are there into its slate. version NULL: no exploration. */

@@ -76,15 +76,6 @@ static double rank_popular(struct rank *r, const struct query *q, uint32_t item)
     return rank_dense(r, q, item, scores);
 }
 
-/* By what is written about the items alone. */
-static double rank_content(struct rank *r, const struct query *q, uint32_t item)
-{
-    float *scores = r->queries[1].core;
-    for (uint32_t i = 0; i < r->pack.n_items; i++)
-        scores[i] = model_content_score(r->model, i, q->z);
-    return rank_dense(r, q, item, scores);
-}
-
 static double rank_frozen(struct rank *r, const struct query *q, uint32_t item)
 {
     float *scores = r->queries[1].core;
@@ -139,6 +130,7 @@ void rank_of(struct rank *r, uint32_t user, uint32_t item, struct rank_result *o
     struct query *q = &r->queries[0];
     *out = (struct rank_result){.frozen = r->frozen ? 0 : -1};
     rank_begin_all(r, &user, 1);
+    q->n_shown = 0; /* its own showing came just before it */
     candidates_of(r, q);
     take_top(r, out);
     if (item < r->pack.n_items && rank_eligible(r, q, item)) {
@@ -146,7 +138,6 @@ void rank_of(struct rank *r, uint32_t user, uint32_t item, struct rank_result *o
         out->ranks[RANK_CORE] = rank_dense(r, q, item, q->core);
         out->ranks[RANK_COOCCUR] =
             rank_dense(r, q, item, (const float *)(const void *)r->sums.rows);
-        out->ranks[RANK_CONTENT] = rank_content(r, q, item);
         out->ranks[RANK_POPULARITY] = rank_popular(r, q, item);
         rank_cold(r, q, item, out);
         if (r->frozen)

@@ -71,10 +71,11 @@ static struct world make_world(uint64_t seed)
     return w;
 }
 
-static void open_world(uint64_t seed, struct world *w)
+static void open_world_with(uint64_t seed, double impression_penalty, struct world *w)
 {
     struct zl_error err;
-    struct rank_config rc = {.n = LIST, .max_items = 1024, .impression_penalty = 0.25};
+    struct rank_config rc = {
+        .n = LIST, .max_items = 1024, .impression_penalty = impression_penalty};
     struct rng r = {seed};
     *w = make_world(seed);
     for (int i = 0; i < N_ITEMS; i++)
@@ -84,6 +85,11 @@ static void open_world(uint64_t seed, struct world *w)
              rng_below(&r, 6) ? rng_below(&r, N_ITEMS) : 5, i);
     give(w, ZL_IMPRESSION, N_USERS - 1, 3, 9999); /* the last two have no history */
     assert_int_equal(rank_open(&rc, w->m, w->served, w->ids, &w->r, &err), ZL_OK);
+}
+
+static void open_world(uint64_t seed, struct world *w)
+{
+    open_world_with(seed, 0.25, w);
 }
 
 static void close_world(struct world *w)
@@ -233,7 +239,7 @@ static void the_rank_of_an_item_is_its_place_among_all(void **state)
 {
     (void)state;
     struct world w;
-    open_world(5, &w);
+    open_world_with(5, 0, &w); /* what was shown counts for lists only */
     for (uint32_t u = 0; u < N_USERS; u++) {
         struct zl_slate s;
         rank_users(w.r, &u, NULL, 1, &s);
