@@ -18,7 +18,8 @@ enum {
     INSPECT = 16,
     DEAD = 32,
     VERSION = 64,
-    EVALUATE = 128
+    EVALUATE = 128,
+    EXPLAIN = 256
 }; /* bits, in the order of verbs[] */
 
 static const struct commands_verb verbs[] = {
@@ -66,6 +67,10 @@ static const struct commands_verb verbs[] = {
      "HR, NDCG, MRR at 10, overall, for first-time users and cold items, beside each part alone.",
      "zhiliu evaluate events.jsonl.gz --items items.jsonl.gz\n"
      "zhiliu evaluate events.jsonl --seeds 3 --baseline ials,ials+popularity --format json\n"},
+    {"explain", cmd_explain, "[PIPELINE]", 0, 1, "say why each item is on a user's list",
+     "Ranks the user from the checkpoint of the pipeline, or of --checkpoint.",
+     "zhiliu explain pipelines/feed.yaml --user u42\n"
+     "zhiliu explain --user u42 --checkpoint /var/lib/zhiliu --format json\n"},
 };
 
 #define N_VERBS ((int)(sizeof verbs / sizeof verbs[0]))
@@ -99,11 +104,11 @@ static const struct commands_verb verbs[] = {
 #define LONG_MS (36500.0 * 86400000.0)
 
 static const struct commands_flag flags[] = {
-    {"set", RUN | CHECK | SIMULATE | REPLAY | INSPECT | DEAD | EVALUATE, COMMANDS_SET, "KEY=VALUE",
-     NULL, 0, 0, NULL,
+    {"set", RUN | CHECK | SIMULATE | REPLAY | INSPECT | DEAD | EVALUATE | EXPLAIN, COMMANDS_SET,
+     "KEY=VALUE", NULL, 0, 0, NULL,
      "override a key of the pipeline; may be given many times, the last one wins"},
-    CHOICE("format", CHECK | SIMULATE | REPLAY | INSPECT | DEAD | VERSION | EVALUATE, "text|json",
-           "text", "how the answer is written"),
+    CHOICE("format", CHECK | SIMULATE | REPLAY | INSPECT | DEAD | VERSION | EVALUATE | EXPLAIN,
+           "text|json", "text", "how the answer is written"),
 
     SWITCH("offline", CHECK, "do not ask whether Kafka and Redis answer"),
     TIME("timeout", CHECK, "5s", 100, 600000, "how long Kafka and Redis may take to answer"),
@@ -185,7 +190,9 @@ static const struct commands_flag flags[] = {
     TEXT("until", REPLAY, "P:OFFSET,...", NULL, "offset of each partition to stop before"),
     TEXT("checkpoint", REPLAY, "FOLDER", NULL, "write the final state there"),
 
-    TEXT("checkpoint", INSPECT, "FOLDER", NULL, "read this checkpoint, whatever the pipeline says"),
+    TEXT("user", EXPLAIN, "U", NULL, "whose list"),
+    TEXT("checkpoint", INSPECT | EXPLAIN, "FOLDER", NULL,
+         "read this checkpoint, whatever the pipeline says"),
 
     TEXT("topic", DEAD, "TOPIC", NULL, "topic of the dead letters; without it dead_letters.topic"),
     TEXT("file", DEAD, "FILE", NULL, "read dead letters from this file instead of a topic"),

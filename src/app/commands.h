@@ -48,5 +48,6 @@ int cmd_inspect(const struct args *args);
 int cmd_dead_letters(const struct args *args);
 int cmd_version(const struct args *args);
 int cmd_evaluate(const struct args *args);
+int cmd_explain(const struct args *args);
 
 #endif

@@ -147,6 +147,16 @@ struct model_impressed {
 };
 const struct model_impressed *model_impressions(const struct model *m, uint32_t user, uint32_t *n);
 
+/* ---- for explain ---- */
+/* An item of a user's history, and what it adds to the core and (undamped) to the co-occurrence of another. */
+struct model_reason {
+    uint32_t item;
+    float core, cooccur;
+};
+/* Those of the largest core summands first; how many (<= max). */
+int model_reasons(const struct model *m, uint32_t user, uint32_t item, struct model_reason *out,
+                  int max);
+
 /* ---- for inspect and the ledger ---- */
 struct model_history_entry {
     uint32_t item;

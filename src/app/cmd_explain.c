@@ -1,0 +1,112 @@
+/* zhiliu explain [PIPELINE] --user U: why each item is on the user's list, as the state of a checkpoint makes it. The list is ranked by the
+ * code that serves, at the version that the engine would give it after its next start. JSON: one object a line. */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "app/commands.h"
+#include "app/engine.h"
+#include "app/json_text.h"
+#include "model/model.h"
+#include "rank/explain.h"
+#include "zhiliu/position.h"
+
+static const char *const parts[MODEL_PARTS] = {
+    "core", "cooccurrence", "popular_slow", "popular_middle", "popular_fast", "age", "idle"};
+static const char *const slots[] = {"scored", "explored", "fresh", "moved"};
+
+static void print_name(const struct engine *e, uint32_t item)
+{
+    json_text_print(stdout, ids_name(engine_items(e), item));
+}
+
+static void print_json(const struct engine *e, int place, const struct rank_explained *x)
+{
+    printf("{\"place\":%d,\"item\":", place);
+    print_name(e, x->item);
+    printf(",\"score\":%.6g,\"slot\":\"%s\",\"propensity\":%.17g,\"parts\":{", (double)x->score,
+           slots[x->slot], x->propensity);
+    for (int k = 0; k < MODEL_PARTS; k++)
+        printf("%s\"%s\":%.6g", k ? "," : "", parts[k], (double)x->parts[k]);
+    printf("},\"conversion\":%.6g,\"penalty\":%.6g,\"passed\":", (double)x->conversion,
+           (double)x->penalty);
+    if (x->passed == ZL_NO_INDEX)
+        fputs("null", stdout);
+    else
+        print_name(e, x->passed);
+    fputs(",\"reasons\":[", stdout);
+    for (int i = 0; i < x->n_reasons; i++) {
+        printf("%s{\"item\":", i ? "," : "");
+        print_name(e, x->reasons[i].item);
+        printf(",\"core\":%.6g,\"cooccurrence\":%.6g}", (double)x->reasons[i].core,
+               (double)x->reasons[i].cooccur);
+    }
+    puts("]}");
+}
+
+static void print_text(const struct engine *e, int place, const struct rank_explained *x)
+{
+    struct zl_span id = ids_name(engine_items(e), x->item);
+    printf("%3d  %-16.*s %8.3f  %s", place, (int)id.len, id.ptr, (double)x->score, slots[x->slot]);
+    if (x->propensity > 0)
+        printf(" with probability %.4g", x->propensity);
+    if (x->passed != ZL_NO_INDEX) {
+        struct zl_span p = ids_name(engine_items(e), x->passed);
+        printf(" before %.*s by a rule", (int)p.len, p.ptr);
+    }
+    printf("\n     ");
+    for (int k = 0; k < MODEL_PARTS; k++)
+        printf(" %s %+.2f", parts[k], (double)x->parts[k]);
+    printf(" conversion %+.2f penalty %+.2f\n     ", (double)x->conversion, -(double)x->penalty);
+    for (int i = 0; i < x->n_reasons; i++) {
+        struct zl_span h = ids_name(engine_items(e), x->reasons[i].item);
+        printf(" after %.*s %+.2f", (int)h.len, h.ptr, (double)x->reasons[i].core);
+    }
+    putchar('\n');
+}
+
+static struct zl_version version_of(const struct engine *e, const struct config *cfg, uint32_t user)
+{
+    const struct zl_positions *all = engine_positions(e);
+    struct zl_version v = {.incarnation = (uint32_t)cfg->publish.incarnation, .epoch = 1};
+    for (int i = 0; i < all->n; i++)
+        if (all->at[i].topic == ZL_TOPIC_EVENTS && all->at[i].next > 0 &&
+            all->at[i].partition == model_user_partition(engine_model(e), user))
+            v.position = (uint64_t)all->at[i].next;
+    return v;
+}
+
+static int explain(const struct args *args, const struct config *cfg, struct engine *e)
+{
+    const char *id = args_text(args, "user");
+    static struct rank_explained list[ZL_MAX_LIST];
+    uint32_t user = id && id[0] ? ids_find(engine_users(e), zl_span_of(id)) : ZL_NO_INDEX;
+    if (user == ZL_NO_INDEX) {
+        fprintf(stderr, "zhiliu explain: the checkpoint knows no user \"%s\"\n", id ? id : "");
+        return 66;
+    }
+    struct zl_version v = version_of(e, cfg, user);
+    int n = rank_explain(engine_rank(e), user, &v, list, ZL_MAX_LIST);
+    bool json = args_text(args, "format")[0] == 'j';
+    for (int i = 0; i < n; i++)
+        (json ? print_json : print_text)(e, i + 1, &list[i]);
+    return 0;
+}
+
+int cmd_explain(const struct args *args)
+{
+    struct config cfg;
+    int code = args_config_file(args, args->n_words ? args->words[0] : NULL, &cfg);
+    struct engine_options opt = {.read_only = true,
+                                 .checkpoint_path = args_text(args, "checkpoint")};
+    struct zl_error err = {""};
+    struct engine *e = NULL;
+    if (code == 0) {
+        enum zl_status st = engine_open(&cfg, &opt, &e, &err);
+        if (st != ZL_OK)
+            fprintf(stderr, "zhiliu explain: %s\n", err.text);
+        code = st == ZL_OK ? explain(args, &cfg, e) : zl_exit_code(st);
+    }
+    engine_close(e);
+    config_release(&cfg);
+    return code;
+}
