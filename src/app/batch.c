@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "catalog/features.h"
 
 #define PUBLISH_BUDGET_NS 1000000000LL /* event by event (a file): rank everything that is due */
 
@@ -56,6 +57,23 @@ static void note_served(struct engine *e, uint32_t item, bool served)
     hot_changed(e->hot);
 }
 
+/* The rooms do not know each other: the catalogue's words become the model's keys here. */
+static void describe_to_model(struct engine *e, uint32_t index, bool again)
+{
+    uint64_t keys[CATALOG_FEATURES];
+    struct catalog_item item;
+    catalog_get(e->catalog, index, &item);
+    int n = catalog_features(&item, keys);
+    (again ? model_describe_again : model_describe)(e->model, index, keys, n, item.features);
+}
+
+void batch_describe_again(struct engine *e)
+{
+    uint32_t n = catalog_count(e->catalog);
+    for (uint32_t i = 0; i < n; i++)
+        describe_to_model(e, i, true);
+}
+
 static void take_item(struct engine *e, const struct zl_item *item)
 {
     uint32_t index = ids_intern(e->items, item->item_id);
@@ -71,8 +89,7 @@ static void take_item(struct engine *e, const struct zl_item *item)
         model_know_course(e->model, course, convert_kind_of(item->course_id), item->price);
     if (served != catalog_served(e->catalog, index))
         note_served(e, index, !served);
-    if (!item->removed)
-        model_know_item(e->model, index);
+    describe_to_model(e, index, false);
     metrics_add(METRIC_ITEMS, item->removed ? ZL_ITEM_REMOVED : item->status, 1);
 }
 

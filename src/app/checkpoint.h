@@ -24,7 +24,7 @@
 #include "guard/guard.h"
 #include "zhiliu/position.h"
 
-#define CHECKPOINT_MAX_TABLES 16
+#define CHECKPOINT_MAX_TABLES 24
 
 struct checkpoint_config {
     const char *path;

@@ -70,6 +70,9 @@ struct config {
         int64_t dislike_neighbours;
         double learning_rate, gamma, beta;
         int64_t session_gap;
+        bool content;
+        char *modalities; /* that items are learned from: names, separated by commas; "": all */
+        int64_t max_features;
     } model;
     struct {
         int64_t window;

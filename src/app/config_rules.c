@@ -92,12 +92,40 @@ static void read_password_file(struct config_load *l)
     }
 }
 
+/* A modality that is to be learned from must have a dimension; the finding names it. */
+static void check_modalities(struct config_load *l)
+{
+    const struct config *c = l->config;
+    static const char *const names[] = {"video", "audio", "text"};
+    const int64_t dims[] = {c->catalog.features.video, c->catalog.features.audio,
+                            c->catalog.features.text};
+    char words[160];
+    for (const char *at = c->model.modalities; *at;) {
+        size_t len = strcspn(at, ", ");
+        int m = 0;
+        while (m < 3 && (strlen(names[m]) != len || strncmp(names[m], at, len) != 0))
+            m++;
+        if (len && m == 3) {
+            snprintf(words, sizeof words, "model.modalities: %.*s is none of video, audio, text",
+                     (int)len, at);
+            rule(l, "model.modalities", "wrong-value", words);
+        } else if (len && dims[m] == 0) {
+            snprintf(words, sizeof words,
+                     "model.modalities asks for %s, but catalog.features.%s gives it no dimension",
+                     names[m], names[m]);
+            rule(l, "model.modalities", "missing-key", words);
+        }
+        at += len + (at[len] != 0);
+    }
+}
+
 void config_rules_check(struct config_load *l)
 {
     struct config *c = l->config;
     settle_kind(l);
     if (c->source.kind == 0)
         check_topics(l);
+    check_modalities(l);
     if (c->guard.skew > c->guard.future)
         rule(l, "guard.skew", "conflict", "guard.skew is larger than guard.future");
     if (c->policy.explore.slots >= c->policy.explore.per)

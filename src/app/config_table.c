@@ -171,6 +171,13 @@ static const struct config_row rows[] = {
         "users that may ever be known; address space is reserved, memory used as they appear"),
     TIME("model.session_gap", model.session_gap, 1 * SECOND, 1 * DAY, "30m", 0,
          "without session_id, a pause longer than this begins a new session"),
+    {"model.content", CONFIG_BOOL, AT(model.content), 0, 1, 0, NULL, "on", CONFIG_SHAPES,
+     "whether items are learned of from their descriptions too: new ones are found at once"},
+    TEXT("model.modalities", model.modalities, 0, 64, "", CONFIG_SHAPES,
+         "modalities that are learned from, say video,text; \"\": all that catalog.features gives a "
+         "dimension"),
+    INT("model.max_features", model.max_features, 1, 1e8, "1000000", 0,
+        "tags, categories, uploaders, words and the like that may ever be known, of all items"),
 
     TIME("conversion.window", conversion.window, 1 * MINUTE, 90 * DAY, "7d", 0,
          "an enroll or purchase this long after a watch still counts as its conversion"),

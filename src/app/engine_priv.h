@@ -67,6 +67,8 @@ void wiring_sink(const struct config *cfg, struct sink_config *out);
 
 /* batch.c: takes e->batch through decode, guard, reward, model; marks users; fills e->rejects; e->held is true afterwards. */
 void batch_take(struct engine *e, int64_t now_ns);
+/* After a load: the model hears again what the catalogue says of each item. */
+void batch_describe_again(struct engine *e);
 /* Hands rejects to the dead letters; when all are taken moves the positions and lets the batch go. */
 MUST_CHECK enum zl_status batch_settle(struct engine *e, struct zl_error *err);
 

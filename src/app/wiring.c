@@ -62,6 +62,18 @@ static void features_of(const struct config *cfg, int n_features[ZL_N_MODALITIES
     n_features[ZL_TEXT] = (int)cfg->catalog.features.text;
 }
 
+/* Of these the model learns from those that model.modalities names. */
+static void modalities_of(const struct config *cfg, int n_features[ZL_N_MODALITIES])
+{
+    const char *wanted = cfg->model.modalities;
+    features_of(cfg, n_features);
+    if (!*wanted)
+        return;
+    n_features[ZL_VIDEO] = strstr(wanted, "video") ? n_features[ZL_VIDEO] : 0;
+    n_features[ZL_AUDIO] = strstr(wanted, "audio") ? n_features[ZL_AUDIO] : 0;
+    n_features[ZL_TEXT] = strstr(wanted, "text") ? n_features[ZL_TEXT] : 0;
+}
+
 static struct model_config model_of(const struct config *cfg)
 {
     struct convert_config convert = {.max_courses = MAX_COURSES,
@@ -92,7 +104,9 @@ static struct model_config model_of(const struct config *cfg)
                                      (enum model_correction)cfg->reward.correction.propensity,
                                  .correction_cap = cfg->reward.correction.cap,
                                  .correction_top_k = (int)cfg->reward.correction.top_k,
-                                 .convert = convert};
+                                 .convert = convert,
+                                 .content = cfg->model.content,
+                                 .max_features = (uint32_t)cfg->model.max_features};
 }
 
 static struct rank_policy policy_of(const struct config *cfg)
@@ -155,6 +169,7 @@ static enum zl_status open_catalog_to_rank(struct engine *e, struct zl_error *er
     features_of(cfg, c.n_features);
     TRY(catalog_open(&c, &e->catalog, err));
     struct model_config m = model_of(cfg);
+    modalities_of(cfg, m.n_features);
     TRY(model_open(&m, &e->model, err));
     TRY(rank_open(&(struct rank_config){.n = (int)cfg->rank.n,
                                         .max_items = (uint32_t)cfg->catalog.max_items,
@@ -228,6 +243,7 @@ static enum zl_status load_state(struct engine *e, struct zl_error *err)
         return st;
     if (st == ZL_OK)
         TRY(guard_restored(e->guard, err));
+    batch_describe_again(e);
     model_loaded(e->model);
     if (!e->opt.read_only)
         say_start(e);

@@ -27,6 +27,15 @@ VEC_CLONES void vec_add(float *y, float a, const float *x, int k)
         *(v16 *)(y + f) = LOAD(y + f) + a * LOAD(x + f);
 }
 
+VEC_CLONES void vec_add_any(float *y, float a, const float *x, int k)
+{
+    int f = 0;
+    for (; f + 16 <= k; f += 16)
+        *(v16 *)(y + f) = LOAD(y + f) + a * LOAD(x + f);
+    for (; f < k; f++)
+        y[f] += a * x[f];
+}
+
 VEC_CLONES void vec_add_sum(float *y, float a, const float *x1, const float *x2, int k)
 {
     for (int f = 0; f < k; f += 16)

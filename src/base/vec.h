@@ -16,6 +16,8 @@
 float vec_dot(const float *a, const float *b, int k);
 /* y += a * x */
 void vec_add(float *y, float a, const float *x, int k);
+/* The same for any k, and nothing beyond is read. */
+void vec_add_any(float *y, float a, const float *x, int k);
 /* y += a * (x1 + x2): history items enter with both of their vectors. */
 void vec_add_sum(float *y, float a, const float *x1, const float *x2, int k);
 

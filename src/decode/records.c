@@ -312,10 +312,15 @@ static bool item_features(struct records *rs, const struct json_value *v, struct
     decode_json_object_members(v, &rs->features);
     for (size_t i = 0; i < rs->features.n; i++) {
         const struct json_member *m = &rs->features.at[i];
-        for (int f = 0; f < COUNT(feature_fields); f++)
-            if (zl_span_is(m->key, feature_fields[f].name) && m->value.kind != JSON_NULL &&
-                !item_feature(rs, &m->value, feature_of[f], feature_fields[f].name, item, r))
-                return false;
+        int f = 0;
+        while (f < COUNT(feature_fields) && !zl_span_is(m->key, feature_fields[f].name))
+            f++;
+        if (f == COUNT(feature_fields))
+            return decode_refuse(r, ZL_BAD_FEATURES, "features.%.*s is none of video, audio, text",
+                                 m->key.len < 64 ? (int)m->key.len : 64, m->key.ptr);
+        if (m->value.kind != JSON_NULL &&
+            !item_feature(rs, &m->value, feature_of[f], feature_fields[f].name, item, r))
+            return false;
     }
     return true;
 }

@@ -9,11 +9,14 @@
 #include "model/model_priv.h"
 
 #define ADAGRAD_EPSILON 1e-8f
+#define RENEW_FLOOR 4e-4f /* of the squared length: a smaller move of content changes no list */
 #define INITIAL_SCALE 0.5 /* of a row's length; anything small does (measured) */
 
 enum zl_status items_init(struct items *t, const struct model_config *cfg, struct zl_error *err)
 {
-    size_t learned = 2 * (size_t)cfg->k * sizeof(float) + sizeof(struct item_learned);
+    t->n_vectors = cfg->content ? 3 : 2;
+    size_t learned =
+        (size_t)t->n_vectors * (size_t)cfg->k * sizeof(float) + sizeof(struct item_learned);
     learned = (learned + 63) & ~(size_t)63; /* rows start on a cache line */
     t->k = cfg->k;
     t->max_items = cfg->max_items;
@@ -50,6 +53,8 @@ static void init_row(struct items *t, uint32_t item)
     float *x = items_x(t, item);
     for (int f = 0; f < 2 * t->k; f++)
         x[f] = scale * (float)(2 * rng_uniform(&rng) - 1);
+    if (t->n_vectors > 2)
+        memset(items_c(t, item), 0, (size_t)t->k * sizeof(float));
     *items_learned(t, item) = (struct item_learned){0};
     struct item_stats *s = items_stats(t, item);
     for (int h = 0; h < MODEL_HALF_LIVES; h++)
@@ -105,6 +110,19 @@ void items_step_history(struct items *t, uint32_t item, float w, const float *gz
     mark_changed(t, item);
 }
 
+void items_renew(struct items *t, uint32_t item, const float *c)
+{
+    float *kept = items_c(t, item), moved[MODEL_MAX_K];
+    memcpy(moved, c, (size_t)t->k * sizeof *moved);
+    vec_add(moved, -1, kept, t->k);
+    if (vec_dot(moved, moved, t->k) <= RENEW_FLOOR * vec_dot(kept, kept, t->k))
+        return;
+    rows_touch(&t->track, item);
+    vec_add(items_q(t, item), 1, moved, t->k);
+    memcpy(kept, c, (size_t)t->k * sizeof *kept);
+    mark_changed(t, item);
+}
+
 /* ---- rows ---- */
 
 static uint32_t rows_count(const void *room)
@@ -121,7 +139,7 @@ static void rows_write(const void *room, uint32_t key, struct rows_buffer *out)
     rows_put_u8(out, s->known);
     if (!s->known)
         return;
-    rows_put_f32s(out, items_x(t, key), 2 * (size_t)t->k);
+    rows_put_f32s(out, items_x(t, key), (size_t)t->n_vectors * (size_t)t->k);
     rows_put_f32(out, l->b);
     rows_put_f32(out, l->gx);
     rows_put_f32(out, l->gq);
@@ -155,7 +173,7 @@ static enum zl_status rows_read(void *room, uint32_t key, struct rows_cursor *in
     struct item_stats *s = items_stats(t, key);
     struct item_learned *l = items_learned(t, key);
     s->known = true;
-    rows_get_f32s(in, items_x(t, key), 2 * (size_t)t->k);
+    rows_get_f32s(in, items_x(t, key), (size_t)t->n_vectors * (size_t)t->k);
     l->b = rows_get_f32(in);
     l->gx = rows_get_f32(in);
     l->gq = rows_get_f32(in);

@@ -18,6 +18,9 @@
 
 #define HISTORY_REWARD 0.7   /* share of a history item's weight that follows its reward */
 #define WEIGHT_FLOOR 1e-3f   /* history entries below this move nothing that is measurable */
+#define CONTENT_GRAIN 0.05f  /* errors below it are learned from by a sample */
+#define CONTENT_HISTORY 2    /* newest items of the history whose content learns too */
+#define RENEWED 8U           /* items whose content is brought up to date after a step */
 #define GRADIENT_FLOOR 1e-5f /* drawn items below this neither */
 
 /* How much a history item tells beside the others: an item that was hardly liked says less of a taste, but something. Measured: graded
@@ -92,7 +95,25 @@ static void forward(struct model *m, int n, float weight)
         s[i] = weight * (s[i] / total - (i == 0 ? 1.0f : 0.0f));
 }
 
-static void backward(struct model *m, int n, float learning_rate)
+/* The content of every drawn item has an error to learn from, mostly a tiny one. Of those below CONTENT_GRAIN a sample stands for all,
+ * each drawn in proportion to its error and counted as one grain (systematic sampling: the expected gradient stays what it is). */
+static void gather_content(struct model *m, int n, struct rng *rng)
+{
+    float next = CONTENT_GRAIN * (float)rng_uniform(rng), sum = 0;
+    for (int i = 0; i < n; i++) {
+        float d = m->logits[i];
+        if (fabsf(d) < CONTENT_GRAIN) {
+            sum += fabsf(d);
+            if (sum <= next)
+                continue;
+            next += CONTENT_GRAIN;
+            d = copysignf(CONTENT_GRAIN, d);
+        }
+        content_gather(&m->content, m->drawn[i], d);
+    }
+}
+
+static void backward(struct model *m, int n, float learning_rate, struct rng *rng)
 {
     float z_norm2 = vec_dot(m->z, m->z, m->cfg.k);
     memset(m->gz, 0, (size_t)m->cfg.k * sizeof *m->gz);
@@ -102,6 +123,29 @@ static void backward(struct model *m, int n, float learning_rate)
     for (int i = 0; i < n; i++)
         if (i == 0 || fabsf(m->logits[i]) >= GRADIENT_FLOOR)
             items_step_output(&m->items, m->drawn[i], m->logits[i], m->z, z_norm2, learning_rate);
+    if (m->content.on)
+        gather_content(m, n, rng);
+    if (m->content.on)
+        content_step(&m->content, m->z, z_norm2, learning_rate, rng);
+}
+
+void learn_renew(struct model *m, uint32_t item)
+{
+    float c[MODEL_MAX_K];
+    content_of(&m->content, item, c);
+    items_renew(&m->items, item, c);
+}
+
+/* The content of an item moves with every step of one of its features; its row follows when it is chosen, and else in its turn. */
+static void renew_some(struct model *m, uint32_t chosen)
+{
+    learn_renew(m, chosen);
+    uint64_t first = m->window.n * RENEWED;
+    for (uint32_t i = 0; i < RENEWED; i++) {
+        uint32_t item = (uint32_t)((first + i) % m->items.count);
+        if (items_stats(&m->items, item)->known && content_has(&m->content, item))
+            learn_renew(m, item);
+    }
 }
 
 void learn_step(struct model *m, const struct user *u, uint32_t item, float weight, struct rng *rng)
@@ -112,9 +156,15 @@ void learn_step(struct model *m, const struct user *u, uint32_t item, float weig
     if (n < 2)
         return; /* nobody to compare with yet */
     forward(m, n, weight);
-    backward(m, n, lr);
+    backward(m, n, lr, rng);
     float gz_norm2 = vec_dot(m->gz, m->gz, m->cfg.k);
     int n_history = learn_history_weights(&m->cfg, u, w);
     for (int l = 0; l < n_history; l++)
         items_step_history(&m->items, u->history[l].item, w[l], m->gz, gz_norm2, lr);
+    if (!m->content.on)
+        return;
+    for (int l = 0; l < n_history && l < CONTENT_HISTORY; l++)
+        content_gather(&m->content, u->history[l].item, w[l]);
+    content_step(&m->content, m->gz, gz_norm2, lr, rng);
+    renew_some(m, item);
 }

@@ -31,6 +31,8 @@ enum zl_status model_open(const struct model_config *cfg, struct model **out, st
         goto fail;
     if ((st = cooccur_init(&m->cooccur, cfg->max_items, cfg->cooccur_half_life, err)) != ZL_OK)
         goto fail;
+    if ((st = content_init(&m->content, cfg, err)) != ZL_OK)
+        goto fail;
     mixer_init(&m->mixer);
     if ((st = convert_open(&cfg->convert, &m->convert, err)) != ZL_OK)
         goto fail;
@@ -49,6 +51,7 @@ void model_close(struct model *m)
         return;
     rows_track_release(&m->track);
     convert_close(m->convert);
+    content_release(&m->content);
     cooccur_release(&m->cooccur);
     window_release(&m->window);
     users_release(&m->users);
@@ -230,6 +233,21 @@ void model_know_item(struct model *m, uint32_t item)
     items_know(&m->items, item);
 }
 
+void model_describe(struct model *m, uint32_t item, const uint64_t *keys, int n,
+                    const float *const features[ZL_N_MODALITIES])
+{
+    items_know(&m->items, item);
+    if (m->content.on && content_describe(&m->content, item, keys, n, features, false))
+        learn_renew(m, item);
+}
+
+void model_describe_again(struct model *m, uint32_t item, const uint64_t *keys, int n,
+                          const float *const features[ZL_N_MODALITIES])
+{
+    if (m->content.on)
+        content_describe(&m->content, item, keys, n, features, true);
+}
+
 /* ---- what rank asks ---- */
 
 uint32_t model_items(const struct model *m)
@@ -275,6 +293,11 @@ void model_item_output(const struct model *m, uint32_t item, float *q, float *b)
 {
     memcpy(q, items_q(&m->items, item), (size_t)m->cfg.k * sizeof *q);
     *b = items_learned(&m->items, item)->b;
+}
+
+float model_content_score(const struct model *m, uint32_t item, const float *z)
+{
+    return m->content.on ? vec_dot(z, items_c(&m->items, item), m->cfg.k) : 0;
 }
 
 uint32_t model_take_changed(struct model *m, uint32_t *items, uint32_t max)
@@ -445,11 +468,15 @@ void model_loaded(struct model *m)
 
 int model_rows(struct model *m, struct rows_table *out, int max)
 {
-    ASSERT(max >= 5);
+    ASSERT(max >= MODEL_TABLES);
     out[0] = items_rows(&m->items);
     out[1] = users_rows(&m->users);
     out[2] = model_global_rows(m);
     out[3] = cooccur_rows(&m->cooccur);
     out[4] = convert_rows(m->convert);
-    return 5;
+    if (!m->content.on)
+        return 5;
+    out[5] = content_feature_rows(&m->content);
+    out[6] = content_projection_rows(&m->content);
+    return MODEL_TABLES;
 }

@@ -24,9 +24,10 @@
 #define MODEL_MAX_HISTORY 64
 #define MODEL_MAX_K 256
 #define MODEL_MAX_NEGATIVES 256
-#define MODEL_SEEN 4096    /* newest items a user is remembered to have met */
-#define MODEL_HIDDEN 128   /* newest items hidden from a user for a dislike of their like */
-#define MODEL_IMPRESSED 64 /* newest items shown and not watched */
+#define MODEL_SEEN 4096       /* newest items a user is remembered to have met */
+#define MODEL_HIDDEN 128      /* newest items hidden from a user for a dislike of their like */
+#define MODEL_IMPRESSED 64    /* newest items shown and not watched */
+#define MODEL_MAX_FEATURES 32 /* traits of an item that are learned from */
 #define MODEL_HALF_LIVES 3
 #define MODEL_PARTS 7         /* core, co-occurrence, three popularities, age, idle time */
 #define MODEL_BUCKETS 8       /* history lengths 0, 1-2, 3-5, 6-10, 11-20, 21-50, 51-100, more */
@@ -52,6 +53,9 @@ struct model_config {
     double half_lives[MODEL_HALF_LIVES]; /* positives: slow, middle, fast */
     double cooccur_half_life;            /* positives */
     int64_t session_gap_ms;              /* 30 min */
+    bool content;                        /* items begin as what their description says of them */
+    uint32_t max_features;               /* different traits of all items that may ever be known */
+    int n_features[ZL_N_MODALITIES];     /* dimensions; 0: not used */
     uint64_t seed;
     int dislike_neighbours; /* near items that a dislike hides, by taste and by use each: near.h; 0: none */
     struct convert_config convert; /* convert.h */
@@ -78,6 +82,14 @@ void model_batch(struct model *m, struct zl_event *events, int n, model_test tes
 /* Makes an item that the catalogue describes known to ranking before its first event. */
 void model_know_item(struct model *m, uint32_t item);
 
+/* What the catalogue says of an item, from now on: keys of its traits (at most MODEL_MAX_FEATURES, each once; the rest is left out),
+ * and its modalities (NULL: missing), lent until its next description. n 0 and features NULL: nothing any more. */
+void model_describe(struct model *m, uint32_t item, const uint64_t *keys, int n,
+                    const float *const features[ZL_N_MODALITIES]);
+/* The same after a load: of an item whose rows know the description already. Before model_loaded. */
+void model_describe_again(struct model *m, uint32_t item, const uint64_t *keys, int n,
+                          const float *const features[ZL_N_MODALITIES]);
+
 /* ---- what rank asks (the one written exception between rooms) ---- */
 uint32_t model_items(const struct model *m); /* items 0..n-1 have rows */
 uint32_t model_users(const struct model *m);
@@ -90,6 +102,8 @@ int model_encoding(const struct model *m, uint32_t user, uint32_t *items, float 
 void model_item_input(const struct model *m, uint32_t item, float *v);
 /* Copies q (k floats) and b of an item. */
 void model_item_output(const struct model *m, uint32_t item, float *q, float *b);
+/* z . c_j: what the content of an item alone says; 0 without content. */
+float model_content_score(const struct model *m, uint32_t item, const float *z);
 /* Items whose q or b changed since the last call (each once), at most max; call again until 0. */
 uint32_t model_take_changed(struct model *m, uint32_t *items, uint32_t max);
 /* Log2 of the decayed count at the middle half-life, for scoring popularity alone. */
@@ -196,7 +210,8 @@ void model_set_opt_out(struct model *m, uint32_t user, bool opted_out);
 
 /* After a load: what is derived from rows is made anew. */
 void model_loaded(struct model *m);
-/* Tables for the checkpoint; returns how many (<= max). */
+#define MODEL_TABLES 7
+/* Tables for the checkpoint; returns how many (<= MODEL_TABLES <= max). */
 int model_rows(struct model *m, struct rows_table *out, int max);
 
 #endif

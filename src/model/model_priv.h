@@ -4,6 +4,7 @@
 
 #include "base/rng.h"
 #include "base/table.h"
+#include "model/content.h"
 #include "model/convert_priv.h"
 #include "model/cooccur.h"
 #include "model/correct.h"
@@ -12,7 +13,7 @@
 
 /* ---- items.c: one row an item ---- */
 
-/* The learned row: x (k floats), q (k floats), then this. */
+/* The learned row: x (k floats), q (k floats), with content the part of q that is content (k floats), then this. */
 struct item_learned {
     float b;          /* bias */
     float gx, gq, gb; /* Adagrad accumulators of x, q, b */
@@ -33,9 +34,9 @@ struct item_stats {
 };
 
 struct items {
-    int k;
+    int k, n_vectors; /* vectors of k floats a row */
     uint32_t count, max_items;
-    struct table learned; /* 2k floats and struct item_learned */
+    struct table learned; /* n_vectors * k floats and struct item_learned */
     struct table stats;   /* struct item_stats */
     struct rows_track track;
     uint32_t *changed; /* reserved like the track's list */
@@ -60,9 +61,15 @@ static inline float *items_q(const struct items *t, uint32_t item)
     return items_x(t, item) + t->k;
 }
 
+/* Only with content. */
+static inline float *items_c(const struct items *t, uint32_t item)
+{
+    return items_x(t, item) + 2 * t->k;
+}
+
 static inline struct item_learned *items_learned(const struct items *t, uint32_t item)
 {
-    return (struct item_learned *)(void *)(items_x(t, item) + 2 * t->k);
+    return (struct item_learned *)(void *)(items_x(t, item) + t->n_vectors * t->k);
 }
 
 static inline struct item_stats *items_stats(const struct items *t, uint32_t item)
@@ -77,6 +84,8 @@ void items_step_output(struct items *t, uint32_t item, float d, const float *z, 
 /* One Adagrad step of x and q of a history item along w * gz. */
 void items_step_history(struct items *t, uint32_t item, float w, const float *gz, float gz_norm2,
                         float learning_rate);
+/* The content part of q becomes c, the own part stays. Nothing happens when it is as good as equal. */
+void items_renew(struct items *t, uint32_t item, const float *c);
 /* Stats may be written after this. */
 struct item_stats *items_stats_to_change(struct items *t, uint32_t item);
 
@@ -192,6 +201,7 @@ struct model {
     struct mixer mixer;
     struct convert *convert;
     struct correct correct;
+    struct content content;
     struct popular popular[MODEL_HALF_LIVES];
     uint64_t event_counts[ZL_N_EVENT_TYPES];
     double shown_explore, reward_explore; /* of all items, decayed; see explored.c */
@@ -208,6 +218,8 @@ void learn_step(struct model *m, const struct user *u, uint32_t item, float weig
                 struct rng *rng);
 /* Weights of the history's entries, W^-beta gamma^l rho_l; how many: cut where they no longer matter. */
 int learn_history_weights(const struct model_config *cfg, const struct user *u, float *w);
+/* Brings the content part of an item's row up to date. */
+void learn_renew(struct model *m, uint32_t item);
 bool learn_encode(const struct model *m, const struct user *u, float *z);
 
 /* explored.c: a showing by chance, and a reward that followed one. */

@@ -76,6 +76,15 @@ static double rank_popular(struct rank *r, const struct query *q, uint32_t item)
     return rank_dense(r, q, item, scores);
 }
 
+/* By what is written about the items alone. */
+static double rank_content(struct rank *r, const struct query *q, uint32_t item)
+{
+    float *scores = r->queries[1].core;
+    for (uint32_t i = 0; i < r->pack.n_items; i++)
+        scores[i] = model_content_score(r->model, i, q->z);
+    return rank_dense(r, q, item, scores);
+}
+
 static double rank_frozen(struct rank *r, const struct query *q, uint32_t item)
 {
     float *scores = r->queries[1].core;
@@ -138,6 +147,7 @@ void rank_of(struct rank *r, uint32_t user, uint32_t item, struct rank_result *o
         out->ranks[RANK_CORE] = rank_dense(r, q, item, q->core);
         out->ranks[RANK_COOCCUR] =
             rank_dense(r, q, item, (const float *)(const void *)r->sums.rows);
+        out->ranks[RANK_CONTENT] = rank_content(r, q, item);
         out->ranks[RANK_POPULARITY] = rank_popular(r, q, item);
         rank_cold(r, q, item, out);
         if (r->frozen)

@@ -88,7 +88,7 @@ static void every_field_of_an_item_arrives(void **state)
                                  "\"published_at\":1700000000000,"
                                  "\"status\":\"pending\",\"course_id\":\"c1\",\"price\":1990,"
                                  "\"features\":{\"video\":[1,-2.5,3e-1],\"audio\":[0.5,-0],"
-                                 "\"text\":[1,2,3,4],\"smell\":7}}"));
+                                 "\"text\":[1,2,3,4]}}"));
     const struct zl_item *item = only_item();
     assert_span(item->item_id, "i1");
     assert_span(item->title, "\xE7\x9F\xA5\xE6\xB5\x81 \xE7\x9F\xA5\xF0\x9F\x98\x80");
@@ -274,6 +274,8 @@ static const struct refused refused[] = {
     {1, ZL_UNKNOWN_VERSION, "{\"item_id\":\"i\",\"v\":0}"},
     /* bad_features */
     {1, ZL_BAD_FEATURES, "{\"item_id\":\"i\",\"features\":[]}"},
+    {1, ZL_BAD_FEATURES, "{\"item_id\":\"i\",\"features\":{\"smell\":[1,2,3]}}"},
+    {1, ZL_BAD_JSON, "{\"item_id\":\"i\",\"features\":{\"video\":[1,NaN,3]}}"},
     {1, ZL_BAD_FEATURES, "{\"item_id\":\"i\",\"features\":{\"video\":{}}}"},
     {1, ZL_BAD_FEATURES, "{\"item_id\":\"i\",\"features\":{\"video\":[1,2]}}"},
     {1, ZL_BAD_FEATURES, "{\"item_id\":\"i\",\"features\":{\"video\":[1,2,3,4]}}"},
