@@ -71,6 +71,9 @@ struct config {
         double learning_rate, gamma, beta;
         int64_t session_gap;
         bool content;
+        struct {
+            double weight;
+        } adversarial;
         char *modalities; /* that items are learned from: names, separated by commas; "": all */
         int64_t max_features;
     } model;

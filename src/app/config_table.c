@@ -173,9 +173,12 @@ static const struct config_row rows[] = {
          "without session_id, a pause longer than this begins a new session"),
     {"model.content", CONFIG_BOOL, AT(model.content), 0, 1, 0, NULL, "on", CONFIG_SHAPES,
      "whether items are learned of from their descriptions too: new ones are found at once"},
-    TEXT("model.modalities", model.modalities, 0, 64, "", CONFIG_SHAPES,
-         "modalities that are learned from, say video,text; \"\": all that catalog.features gives a "
-         "dimension"),
+    TEXT(
+        "model.modalities", model.modalities, 0, 64, "", CONFIG_SHAPES,
+        "modalities that are learned from, say video,text; \"\": all that catalog.features gives a "
+        "dimension"),
+    REAL("model.adversarial.weight", model.adversarial.weight, 0, 1, "0", 0,
+         "adversarial training of what content says of an item; 0: none (best when measured)"),
     INT("model.max_features", model.max_features, 1, 1e8, "1000000", 0,
         "tags, categories, uploaders, words and the like that may ever be known, of all items"),
 

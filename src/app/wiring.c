@@ -106,6 +106,7 @@ static struct model_config model_of(const struct config *cfg)
                                  .correction_top_k = (int)cfg->reward.correction.top_k,
                                  .convert = convert,
                                  .content = cfg->model.content,
+                                 .adversarial = cfg->model.adversarial.weight,
                                  .max_features = (uint32_t)cfg->model.max_features};
 }
 

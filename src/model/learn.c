@@ -157,6 +157,7 @@ void learn_step(struct model *m, const struct user *u, uint32_t item, float weig
         return; /* nobody to compare with yet */
     forward(m, n, weight);
     backward(m, n, lr, rng);
+    adversary_step(m, item, weight, rng);
     float gz_norm2 = vec_dot(m->gz, m->gz, m->cfg.k);
     int n_history = learn_history_weights(&m->cfg, u, w);
     for (int l = 0; l < n_history; l++)

@@ -54,6 +54,7 @@ struct model_config {
     double cooccur_half_life;            /* positives */
     int64_t session_gap_ms;              /* 30 min */
     bool content;                        /* items begin as what their description says of them */
+    double adversarial;                  /* 0..1, see adversary.c; 0: off */
     uint32_t max_features;               /* different traits of all items that may ever be known */
     int n_features[ZL_N_MODALITIES];     /* dimensions; 0: not used */
     uint64_t seed;

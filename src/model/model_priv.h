@@ -218,6 +218,8 @@ void learn_step(struct model *m, const struct user *u, uint32_t item, float weig
                 struct rng *rng);
 /* Weights of the history's entries, W^-beta gamma^l rho_l; how many: cut where they no longer matter. */
 int learn_history_weights(const struct model_config *cfg, const struct user *u, float *w);
+/* adversary.c: the option's terms for the chosen item; adds to m->gz. Nothing at weight 0. */
+void adversary_step(struct model *m, uint32_t item, float weight, struct rng *rng);
 /* Brings the content part of an item's row up to date. */
 void learn_renew(struct model *m, uint32_t item);
 bool learn_encode(const struct model *m, const struct user *u, float *z);
