@@ -22,7 +22,7 @@
 
 #define ADAGRAD_EPSILON 1e-8f
 #define SHRINK 2.0f          /* a trait that only one item has is a second name of that item */
-#define FEATURE_GRAIN 0.05f  /* gathered errors below it are learned from by a sample */
+#define FEATURE_GRAIN 0.1f   /* gathered errors below it are learned from by a sample */
 #define FEATURE_RATE 0.5f    /* of the learning rate: an item's features step together */
 #define MODALITY_FLOOR 1e-3f /* items with an error below this do not enter psi */
 

@@ -18,9 +18,9 @@
 
 #define HISTORY_REWARD 0.7   /* share of a history item's weight that follows its reward */
 #define WEIGHT_FLOOR 1e-3f   /* history entries below this move nothing that is measurable */
-#define CONTENT_GRAIN 0.05f  /* errors below it are learned from by a sample */
-#define CONTENT_HISTORY 2    /* newest items of the history whose content learns too */
-#define RENEWED 8U           /* items whose content is brought up to date after a step */
+#define CONTENT_GRAIN 0.1f   /* errors below it are learned from by a sample */
+#define CONTENT_HISTORY 1    /* newest items of the history whose content learns too */
+#define RENEWED 4U           /* items whose content is brought up to date after a step */
 #define GRADIENT_FLOOR 1e-5f /* drawn items below this neither */
 
 /* How much a history item tells beside the others: an item that was hardly liked says less of a taste, but something. Measured: graded
