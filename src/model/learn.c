@@ -16,9 +16,10 @@
 #include "base/vec.h"
 #include "model/model_priv.h"
 
-#define HISTORY_REWARD 0.7   /* share of a history item's weight that follows its reward */
-#define WEIGHT_FLOOR 1e-3f   /* history entries below this move nothing that is measurable */
-#define CONTENT_GRAIN 0.1f   /* errors below it are learned from by a sample */
+#define HISTORY_REWARD 0.7 /* share of a history item's weight that follows its reward */
+#define WEIGHT_FLOOR 1e-3f /* history entries below this move nothing that is measurable */
+#define GRAIN 0.04f /* errors below it (of a step of weight 1) are learned from by a sample */
+#define CONTENT_GRAIN 0.1f   /* the same for features */
 #define CONTENT_HISTORY 1    /* newest items of the history whose content learns too */
 #define RENEWED 4U           /* items whose content is brought up to date after a step */
 #define GRADIENT_FLOOR 1e-5f /* drawn items below this neither */
@@ -75,8 +76,8 @@ static int draw(struct model *m, uint32_t item, struct rng *rng)
     return n;
 }
 
-/* logits[] becomes the gradients d_j. */
-static void forward(struct model *m, int n, float weight)
+/* logits[] becomes the gradients d_j; returns the weight they are of, corrections included. */
+static float forward(struct model *m, int n, float weight)
 {
     float *s = m->logits, most = -INFINITY, total = 0;
     for (int i = 0; i < n; i++) {
@@ -93,40 +94,46 @@ static void forward(struct model *m, int n, float weight)
         total += s[i];
     for (int i = 0; i < n; i++)
         s[i] = weight * (s[i] / total - (i == 0 ? 1.0f : 0.0f));
+    return weight;
 }
 
-/* The content of every drawn item has an error to learn from, mostly a tiny one. Of those below CONTENT_GRAIN a sample stands for all,
- * each drawn in proportion to its error and counted as one grain (systematic sampling: the expected gradient stays what it is). */
-static void gather_content(struct model *m, int n, struct rng *rng)
+/* Every drawn item has an error to learn from, mostly a tiny one that moves nothing one could measure but costs a row. Of those below
+ * `grain` a sample stands for all: each is drawn in proportion to its error and counted as one grain (systematic sampling), so that the
+ * expected gradient stays what it is. The others become 0. */
+static void thin(const float *errors, int n, float grain, struct rng *rng, float *out)
 {
-    float next = CONTENT_GRAIN * (float)rng_uniform(rng), sum = 0;
+    float next = grain * (float)rng_uniform(rng), sum = 0;
     for (int i = 0; i < n; i++) {
-        float d = m->logits[i];
-        if (fabsf(d) < CONTENT_GRAIN) {
-            sum += fabsf(d);
-            if (sum <= next)
-                continue;
-            next += CONTENT_GRAIN;
-            d = copysignf(CONTENT_GRAIN, d);
+        out[i] = errors[i];
+        if (fabsf(errors[i]) >= grain)
+            continue;
+        sum += fabsf(errors[i]);
+        out[i] = 0;
+        if (sum > next) {
+            next += grain;
+            out[i] = copysignf(grain, errors[i]);
         }
-        content_gather(&m->content, m->drawn[i], d);
     }
 }
 
-static void backward(struct model *m, int n, float learning_rate, struct rng *rng)
+static void backward(struct model *m, int n, float weight, float learning_rate, struct rng *rng)
 {
-    float z_norm2 = vec_dot(m->z, m->z, m->cfg.k);
+    float z_norm2 = vec_dot(m->z, m->z, m->cfg.k), d[MODEL_MAX_NEGATIVES + 1];
     memset(m->gz, 0, (size_t)m->cfg.k * sizeof *m->gz);
     for (int i = 0; i < n; i++)
         if (i == 0 || fabsf(m->logits[i]) >= GRADIENT_FLOOR)
             vec_add(m->gz, m->logits[i], items_q(&m->items, m->drawn[i]), m->cfg.k);
+    thin(m->logits, n, weight * GRAIN, rng, d);
     for (int i = 0; i < n; i++)
-        if (i == 0 || fabsf(m->logits[i]) >= GRADIENT_FLOOR)
-            items_step_output(&m->items, m->drawn[i], m->logits[i], m->z, z_norm2, learning_rate);
-    if (m->content.on)
-        gather_content(m, n, rng);
-    if (m->content.on)
-        content_step(&m->content, m->z, z_norm2, learning_rate, rng);
+        if (d[i] != 0)
+            items_step_output(&m->items, m->drawn[i], d[i], m->z, z_norm2, learning_rate);
+    if (!m->content.on)
+        return;
+    thin(m->logits, n, weight * CONTENT_GRAIN, rng, d);
+    for (int i = 0; i < n; i++)
+        if (d[i] != 0)
+            content_gather(&m->content, m->drawn[i], d[i]);
+    content_step(&m->content, m->z, z_norm2, learning_rate, rng);
 }
 
 void learn_renew(struct model *m, uint32_t item)
@@ -155,8 +162,7 @@ void learn_step(struct model *m, const struct user *u, uint32_t item, float weig
     int n = draw(m, item, rng);
     if (n < 2)
         return; /* nobody to compare with yet */
-    forward(m, n, weight);
-    backward(m, n, lr, rng);
+    backward(m, n, forward(m, n, weight), lr, rng);
     adversary_step(m, item, weight, rng);
     float gz_norm2 = vec_dot(m->gz, m->gz, m->cfg.k);
     int n_history = learn_history_weights(&m->cfg, u, w);
