@@ -33,11 +33,25 @@ struct walk {
     bool tested; /* the event under way */
 };
 
-static bool is_testable(const struct evaluate_plan *plan, const struct zl_event *ev)
+static bool has_met(const struct model *m, uint32_t user, uint32_t item)
 {
+    uint32_t n;
+    const uint32_t *seen = model_seen(m, user, &n);
+    for (uint32_t i = 0; i < n; i++)
+        if (seen[i] == item)
+            return true;
+    return false;
+}
+
+/* A like after the watch of the same item asks nothing of a list: lists never hold what the user has met. */
+static bool is_testable(const struct walk *w, const struct zl_event *ev)
+{
+    const struct evaluate_plan *plan = w->plan;
     if (ev->item == ZL_NO_INDEX)
         return false;
-    return plan->types ? plan->types >> ev->type & 1 : ev->reward_micro > 0;
+    if (plan->types ? !(plan->types >> ev->type & 1) : ev->reward_micro <= 0)
+        return false;
+    return !has_met(engine_model(w->engine), ev->user, ev->item);
 }
 
 /* Of the user's fold, or after the moment of the holdout. */
@@ -68,8 +82,7 @@ static bool enters_now(const struct walk *w, const struct zl_event *ev)
 static bool wants_test(void *ctx, const struct zl_event *ev)
 {
     struct walk *w = ctx;
-    if (!is_testable(w->plan, ev) ||
-        (w->plan->protocol != EVALUATE_PREQUENTIAL && !is_held_out(w, ev)))
+    if (!is_testable(w, ev) || (w->plan->protocol != EVALUATE_PREQUENTIAL && !is_held_out(w, ev)))
         return false;
     uint64_t at = w->testable++;
     return at >= w->testable_before && at % w->plan->every == 0;
@@ -96,7 +109,7 @@ static enum engine_use use_of(void *ctx, const struct zl_event *ev)
         evaluate_rivals_take(w->rivals, w->engine, ev, w->tested ? w->out->rival_records : NULL,
                              w->testable - 1, teaches, enters_now(w, ev));
     if (!w->out)
-        w->testable += is_testable(w->plan, ev);
+        w->testable += is_testable(w, ev);
     w->tested = false;
     w->events++;
     progress_step(&w->progress);

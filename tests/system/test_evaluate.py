@@ -52,6 +52,22 @@ def every(whole):
     check('what is not tested is learned all the same', few['digest'] == whole['digest'])
 
 
+def repeats(whole):
+    """Likes of what was just watched, put behind every tenth watch: they ask nothing of a list."""
+    again = os.path.join(WORK, 'again.jsonl')
+    with open(EVENTS) as f, open(again, 'w') as g:
+        for i, line in enumerate(f):
+            g.write(line)
+            event = json.loads(line)
+            if i % 10 == 0 and event['type'] == 'watch':
+                g.write(json.dumps(dict(event, type='like', event_id='again-%d' % i)) + '\n')
+    more = evaluate('--skip', '0', events=again)
+    plain = evaluate('--skip', '0')
+    check('an event on an item that the user has met is not scored', abs(more['overall']['n'] - plain['overall']['n']) < 0.01 * plain['overall']['n'],
+          (more['overall'], plain['overall']))
+    check('but is there', more['events'] > 1.01 * plain['events'], (more['events'], plain['events']))
+
+
 def seeds(whole):
     three = evaluate('--seeds', '3')
     hits = [s['hr@10'] for s in three['seeds']]
@@ -144,6 +160,7 @@ def main():
     shape(whole)
     check('the same log and seed give the same figures and digest', without_time(evaluate()) == without_time(whole))
     every(whole)
+    repeats(whole)
     seeds(whole)
     baselines(whole)
     against()
