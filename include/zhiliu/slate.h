@@ -21,6 +21,9 @@ struct zl_slate {
     float *scores;              /* same length; the caller's */
     const uint8_t *slots;       /* enum zl_slot of each place; the caller's */
     const double *propensities; /* (0,1] at explored places, else 0; the caller's */
+    /* Fingerprint of the list before anything is drawn: which items stand by score and rules, and which places are left to chance. Of
+     * the state alone: whatever is drawn, it is the same. */
+    uint64_t base;
 };
 
 /* Version of a list as readers and the store's guard see it: compared as text, newer is greater. */

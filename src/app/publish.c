@@ -18,10 +18,12 @@ enum due { DUE_CUT = 1, DUE_FRESH = 2, DUE_BACKLOG = 4, DUE_STALE = 8 };
 struct entry {
     uint8_t due;           /* enum due bits: in which lines the user stands */
     bool has_list, forget; /* has_list: list[] is what was last sent */
+    bool cut;              /* since it was ranked */
     uint16_t n;
     int64_t sent_ms, log_ms; /* of the oldest event that no list answers yet; 0: none */
     int64_t due_ns;          /* since when it is due */
     int64_t written_ms;      /* wall clock */
+    uint64_t base;           /* the slate's */
     uint32_t list[];
 };
 
@@ -228,11 +230,39 @@ void publish_forget(struct publish *p, uint32_t user)
         stand(p, user, DUE_CUT);
 }
 
+static bool has_met(const struct publish *p, uint32_t user, uint32_t item)
+{
+    uint32_t n, hidden[MODEL_HIDDEN];
+    const uint32_t *seen = model_seen(p->model, user, &n);
+    for (uint32_t i = 0; i < n; i++)
+        if (seen[i] == item)
+            return true;
+    n = model_hidden(p->model, user, hidden);
+    for (uint32_t i = 0; i < n; i++)
+        if (hidden[i] == item)
+            return true;
+    return false;
+}
+
+/* An old list of the same base has other items only where chance chose. Those of the new list have just been found unmet. */
+static bool shows_what_was_met(const struct publish *p, const struct entry *e,
+                               const struct zl_slate *s)
+{
+    for (int i = 0; i < e->n; i++)
+        if ((i >= s->n || e->list[i] != s->items[i]) && has_met(p, s->user, e->list[i]))
+            return true;
+    return false;
+}
+
+/* Is the list in the store to be replaced? A list that stays is that of its old version, with the draw and the propensities of that
+ * version. These are true only if replacing does not depend on what the new version has drawn: a rule that kept the old list whenever
+ * the new draw is the same, say, would show each draw with another probability than the one logged. So what is compared is the list
+ * before it draws; and a draw of old goes when the user has met it, whatever is drawn instead. */
 static bool differs(const struct publish *p, const struct entry *e, const struct zl_slate *s)
 {
-    if (!e->has_list || e->n != s->n || clock_wall_ms() - e->written_ms > p->cfg.ttl_ms / 2)
+    if (!e->has_list || e->cut || clock_wall_ms() - e->written_ms > p->cfg.ttl_ms / 2)
         return true;
-    return memcmp(e->list, s->items, (size_t)s->n * sizeof *s->items) != 0;
+    return e->base != s->base || shows_what_was_met(p, e, s);
 }
 
 static void take_slate(struct publish *p, const struct zl_slate *s)
@@ -245,6 +275,8 @@ static void take_slate(struct publish *p, const struct zl_slate *s)
         return;
     }
     e->has_list = true;
+    e->cut = false;
+    e->base = s->base;
     e->n = (uint16_t)s->n;
     memcpy(e->list, s->items, (size_t)s->n * sizeof *s->items);
     send_list(p, s->user, s);
@@ -259,6 +291,7 @@ static bool cut_list(struct publish *p, struct entry *e)
         if (catalog_served(p->catalog, e->list[i]))
             e->list[kept++] = e->list[i];
     bool changed = kept != e->n;
+    e->cut |= changed;
     e->n = kept;
     return changed;
 }

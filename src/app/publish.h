@@ -1,11 +1,13 @@
 /* app/publish.h - which users' lists are due, when they are ranked, and what stands in the store.
  * Promise  A user with something new is ranked at once when the loop is idle, after `coalesce` at the latest under load. A list is written
- *          when its items or their order changed, or when half of its TTL has passed. While the store is away there is one bit a
+ *          when its items or their order changed, or when half of its TTL has passed. Drawn items are not compared: a list whose other
+ *          places stand stays in the store with its version, its draw and the propensities of both, until the user has met a
+ *          drawn item. While the store is away there is one bit a
  *          user and no queue of lists; on every new connection all active users are due. A blocked item is cut out of every list
  *          written before anything else is ranked.
  * Order    cut lists first, then users with new events, then the backlog (returned store, stale answers, old lists), which has
  *          one block of four while new events keep coming.
- * Memory   (40 + 4 n) bytes a user that ever had a list; reserved for max_users.
+ * Memory   (48 + 4 n) bytes a user that ever had a list; reserved for max_users.
  * Threads  the engine's loop only. */
 #ifndef APP_PUBLISH_H
 #define APP_PUBLISH_H

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/hash.h"
 #include "model/convert.h"
 #include "rank/rank_priv.h"
 
@@ -198,6 +199,16 @@ static void lay(struct rank *r, const struct query *q, bool drawing)
 
 /* ---- the list ---- */
 
+/* Of the list as it has been laid so far, open places included. */
+static uint64_t fingerprint(const struct rank *r)
+{
+    const struct build *b = &r->build;
+    uint64_t h = hash_mix((uint64_t)b->n);
+    for (int i = 0; i < b->n; i++)
+        h = hash_mix(h ^ (b->list[i] == OPEN ? ZL_NO_INDEX : r->candidates.items[b->list[i]]));
+    return h;
+}
+
 static void fill_slate(const struct rank *r, struct query *q, struct zl_slate *slate)
 {
     const struct build *b = &r->build;
@@ -213,7 +224,8 @@ static void fill_slate(const struct rank *r, struct query *q, struct zl_slate *s
                                .items = q->items,
                                .scores = q->scores,
                                .slots = q->slots,
-                               .propensities = q->propensities};
+                               .propensities = q->propensities,
+                               .base = b->base};
 }
 
 void policy_lay(struct rank *r, struct query *q, const struct zl_version *version,
@@ -234,8 +246,11 @@ void policy_lay(struct rank *r, struct query *q, const struct zl_version *versio
         rules_mark_fresh(r, q);
     if (explores) {
         lay(r, q, false);
+        b->base = fingerprint(r);
         explore_gather(r, p, b->used, &b->pool);
     }
     lay(r, q, true);
+    if (!explores)
+        b->base = fingerprint(r);
     fill_slate(r, q, slate);
 }

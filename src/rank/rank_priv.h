@@ -73,6 +73,7 @@ struct build {
     int passed[ZL_MAX_LIST];          /* best candidate that a rule passed over there, or -1 */
     uint8_t slots[ZL_MAX_LIST];
     double propensities[ZL_MAX_LIST];
+    uint64_t base; /* zl_slate's */
     struct explore_pool pool;
 };
 #define OPEN (-1)
