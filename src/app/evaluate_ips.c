@@ -42,6 +42,8 @@ struct evaluate_ips {
 };
 
 #define NOBODY UINT32_MAX
+/* A logged chance below it claims nothing: what is so unlikely is not on a log, and one such weight would be all of the sum. */
+#define LEAST_PROPENSITY 1e-9
 
 static uint64_t *place_of(struct map *m, uint64_t key)
 {
@@ -160,7 +162,8 @@ static void take_impression(struct evaluate_ips *e, const struct zl_event *ev)
 {
     struct zl_version v;
     uint64_t key = pair_key(ev->user, ev->item);
-    if (ev->propensity <= 0 || ev->position < 1 || !parse_version(ev->request_id, &v)) {
+    if (ev->propensity < LEAST_PROPENSITY || ev->position < 1 ||
+        !parse_version(ev->request_id, &v)) {
         uint32_t *before = find(&e->newest_of, key);
         if (before)
             *before = NOBODY; /* what comes now answers this showing */

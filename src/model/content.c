@@ -25,6 +25,8 @@
 #define FEATURE_GRAIN 0.1f   /* gathered errors below it are learned from by a sample */
 #define FEATURE_RATE 0.5f    /* of the learning rate: an item's features step together */
 #define MODALITY_FLOOR 1e-3f /* items with an error below this do not enter psi */
+#define LENGTH_FLOOR                                                                               \
+    1e-30 /* a shorter vector is as good as none: 1 over it has no room in a float */
 
 static float *vector_of(const struct content *t, uint32_t feature)
 {
@@ -146,7 +148,7 @@ static void describe_modalities(const struct content *t, struct content_item *it
         it->phi[m] = phi ? phi[m] : NULL;
         for (int i = 0; it->phi[m] && i < t->dims[m]; i++)
             sum += (double)phi[m][i] * (double)phi[m][i];
-        it->norm[m] = sum > 0 ? (float)(1 / sqrt(sum)) : 0;
+        it->norm[m] = sum > LENGTH_FLOOR * LENGTH_FLOOR ? (float)(1 / sqrt(sum)) : 0;
     }
 }
 

@@ -14,6 +14,8 @@
 #include "model/model_priv.h"
 
 #define CORRECT_MEMORY 10000.0 /* steps that a running mean looks back */
+#define LEAST_PROPENSITY                                                                           \
+    1e-6 /* what was drawn with less was not drawn: one made-up chance would fill the mean for ever */
 #define LEAST_OF_REWARD                                                                            \
     0.1 /* of r stays when the baseline is larger: what was chosen is never pushed away */
 
@@ -25,9 +27,10 @@ static void mean_add(struct correct_mean *x, double value)
 
 double correct_propensity(const struct user *u, const struct zl_event *ev, uint32_t item)
 {
-    if (item == ev->item && ev->propensity > 0)
-        return ev->propensity;
-    return users_shown_propensity(u, item);
+    double propensity = item == ev->item ? ev->propensity : 0;
+    if (propensity <= 0)
+        propensity = users_shown_propensity(u, item);
+    return propensity > 0 && propensity < LEAST_PROPENSITY ? LEAST_PROPENSITY : propensity;
 }
 
 static bool is_on(const struct model *m, double propensity)
@@ -55,9 +58,10 @@ double correct_begin(struct model *m, double r, double propensity)
     c->propensity = propensity;
     c->factor = 1;
     if (is_on(m, propensity)) {
-        double inverse = 1 / propensity, most = m->cfg.correction_cap * c->inverse.mean;
+        double inverse = 1 / propensity,
+               most = m->cfg.correction_cap * (c->inverse.n ? c->inverse.mean : 1);
         rows_touch(&m->track, 0);
-        mean_add(&c->inverse, c->inverse.n && inverse > most ? most : inverse);
+        mean_add(&c->inverse, inverse > most ? most : inverse);
         c->factor = correct_counts(m, propensity);
     }
     if (m->cfg.baseline) {

@@ -31,7 +31,7 @@ struct correct {
     double factor;     /* of counts */
 };
 
-/* Chance with which the event's item was shown to the user, 0: not known. */
+/* Chance with which the event's item was shown to the user, a millionth at least; 0: not known. */
 double correct_propensity(const struct user *u, const struct zl_event *ev, uint32_t item);
 /* Factor of the counts of an event with this propensity; the mean is not moved. */
 double correct_counts(const struct model *m, double propensity);

@@ -103,6 +103,18 @@ static void an_impression_without_propensity_makes_no_claim(void **state)
     assert_true(r.logged == 0);
 }
 
+static void a_made_up_propensity_makes_no_claim(void **state)
+{
+    (void)state;
+    struct evaluate_ips *e = opened(-1);
+    shown(e, 0, 1, 1, 5e-324, 5);
+    answered(e, 10, 1, 1, ZL_LIKE, 1);
+    shown(e, 20, 2, 2, 0.5, 6);
+    struct evaluate_ips_result r = closed(e);
+    assert_int_equal(r.impressions, 1);
+    assert_true(r.mean_weight == 0.5 && r.effective == 1);
+}
+
 static void what_comes_after_the_window_is_not_its_outcome(void **state)
 {
     (void)state;
@@ -231,6 +243,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_estimates_are_the_sums_of_the_formula),
         cmocka_unit_test(an_impression_without_propensity_makes_no_claim),
+        cmocka_unit_test(a_made_up_propensity_makes_no_claim),
         cmocka_unit_test(what_comes_after_the_window_is_not_its_outcome),
         cmocka_unit_test(an_impression_near_the_end_of_the_log_is_left_out),
         cmocka_unit_test(a_list_that_the_log_does_not_reach_is_lost),

@@ -320,6 +320,31 @@ static void a_feature_beyond_the_limit_is_left_out(void **state)
     model_close(m);
 }
 
+/* 1 over its length is infinite in a float, and infinite times 0 would spread to every row. */
+static void a_modality_of_hardly_any_length_is_none(void **state)
+{
+    (void)state;
+    static const float tiny[DIM] = {1e-42f, 0, 0, 1e-44f, 0}, huge[DIM] = {3e38f, 3e38f, 0, 0, 0};
+    const float *lengths[] = {tiny, huge};
+    for (int i = 0; i < 2; i++) {
+        struct content t;
+        struct rng rng = {3};
+        float z[K], c[K];
+        open_content(&t);
+        const float *features[ZL_N_MODALITIES] = {NULL, NULL, lengths[i]};
+        content_describe(&t, 3, NULL, 0, features, false);
+        assert_int_equal(content_has(&t, 3), i == 1);
+        fill(z, K, 3);
+        content_gather(&t, 3, 0.5f);
+        content_step(&t, z, vec_dot(z, z, K), 0.1f, &rng);
+        content_of(&t, 3, c);
+        for (int f = 0; f < K; f++)
+            assert_true(isfinite(c[f]) && isfinite(projection(&t, 0)[f]));
+        assert_true(isfinite(t.gate[ZL_TEXT]));
+        content_release(&t);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -328,6 +353,7 @@ int main(void)
         cmocka_unit_test(an_updated_description_replaces_the_features),
         cmocka_unit_test(learning_with_content_goes_on_from_copied_rows_to_the_same_bytes),
         cmocka_unit_test(adversarial_weight_zero_changes_nothing_and_more_moves_the_rows),
+        cmocka_unit_test(a_modality_of_hardly_any_length_is_none),
         cmocka_unit_test(a_feature_beyond_the_limit_is_left_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

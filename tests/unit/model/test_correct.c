@@ -136,6 +136,24 @@ static void inverse_factors_are_one_on_average_and_never_above_the_cap(void **st
     model_close(m);
 }
 
+/* 1 / 5e-324 is infinite; 1e300 in the mean would be the end of all learning from what has a propensity. */
+static void a_made_up_propensity_does_not_end_the_learning_from_others(void **state)
+{
+    (void)state;
+    static const double made_up[] = {5e-324, 1e-300, 1e-12};
+    for (int i = 0; i < 3; i++) {
+        struct model *m = loop_open(MODEL_CORRECT_INVERSE, 0, 5);
+        struct zl_event ev = {.item = 1, .propensity = made_up[i]};
+        struct user *u = users_to_change(&m->users, 0);
+        m->cfg.correction_cap = 10;
+        correct_begin(m, 1, correct_propensity(u, &ev, 1));
+        for (int n = 0; n < 100; n++)
+            correct_begin(m, 1, 0.5);
+        assert_true(m->correct.factor > 0.9 && m->correct.factor <= 1);
+        model_close(m);
+    }
+}
+
 static double exact_chance(const struct model *m, const float *z, uint32_t item)
 {
     double total = 0, mine = 0;
@@ -299,6 +317,7 @@ int main(void)
         cmocka_unit_test(without_a_propensity_correction_changes_no_bit),
         cmocka_unit_test(corrected_learning_goes_on_from_copied_rows_to_the_same_bytes),
         cmocka_unit_test(inverse_factors_are_one_on_average_and_never_above_the_cap),
+        cmocka_unit_test(a_made_up_propensity_does_not_end_the_learning_from_others),
         cmocka_unit_test(the_ratio_is_the_softmaxs_chance_over_the_logged_one),
         cmocka_unit_test(the_top_k_factor_is_its_formula),
         cmocka_unit_test(a_baseline_sharpens_what_is_worth_more),
