@@ -21,6 +21,8 @@
 #define DECAY 0.996
 #define TIME_SCALE 0.3f /* of the log of ages, so that all parts have about one range */
 #define LEAST -20.0f    /* log of a probability that moves nothing */
+#define APART                                                                                      \
+    1000.0f /* features are never further apart: floats of larger squares would make A indefinite */
 
 void mixer_init(struct mixer *x)
 {
@@ -109,7 +111,7 @@ static int softmax(float *scores, int n)
     for (int i = 0; i < n; i++)
         most = scores[i] > most ? scores[i] : most;
     for (int i = 0; i < n; i++)
-        scores[i] = scores[i] - most < LEAST ? LEAST : scores[i] - most;
+        scores[i] = scores[i] - most >= LEAST ? scores[i] - most : LEAST; /* of no number too */
     special_exp_all(scores, scores, n);
     for (int i = 0; i < n; i++)
         total += scores[i];
@@ -126,8 +128,10 @@ static void moments_of(float *f, int stride, float *p, int n, int chosen, struct
     int padded = softmax(p, n);
     for (int k = 0; k < MODEL_PARTS; k++) {
         float *column = f + k * stride, zero = column[chosen];
-        for (int i = 0; i < n; i++)
-            column[i] -= zero;
+        for (int i = 0; i < n; i++) {
+            float apart = column[i] - zero;
+            column[i] = apart < APART ? (apart > -APART ? apart : -APART) : APART;
+        }
         memset(column + n, 0, (size_t)(padded - n) * sizeof *column);
         out->gradient[k] = (double)vec_dot(column, p, padded);
         for (int i = 0; i < padded; i++)

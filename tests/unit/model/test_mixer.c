@@ -173,6 +173,27 @@ static void a_step_of_weight_zero_moves_nothing(void **state)
     model_close(m);
 }
 
+/* A learning rate of 10 makes such scores. Squares of floats near 1e6 are off by more than the prior. */
+static void features_far_apart_and_not_numbers_leave_finite_weights(void **state)
+{
+    (void)state;
+    struct model *m = open_model();
+    struct rng r = {19};
+    float f[MODEL_PARTS * STRIDE];
+    for (int n = 0; n < 300; n++) {
+        draw_features(&r, f);
+        for (int i = 0; i < N; i++)
+            for (int k = 0; k < 3; k++)
+                f[k * STRIDE + i] *= n % 2 ? 1e6f : 1e30f;
+        f[4 * STRIDE + n % N] = n % 3 ? INFINITY : NAN;
+        learn(m, BUCKET, f, draw_choice(&r, f), 1);
+    }
+    for (int b = 0; b <= MODEL_BUCKETS; b++)
+        for (int k = 0; k < MODEL_PARTS; k++)
+            assert_true(isfinite(m->mixer.w[b][k]));
+    model_close(m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -180,6 +201,7 @@ int main(void)
         cmocka_unit_test(the_weights_come_to_those_that_made_the_choices),
         cmocka_unit_test(a_bucket_nobody_is_in_follows_all_together),
         cmocka_unit_test(a_step_of_weight_zero_moves_nothing),
+        cmocka_unit_test(features_far_apart_and_not_numbers_leave_finite_weights),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
