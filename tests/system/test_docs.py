@@ -197,8 +197,8 @@ def check_yaml(block):
 
 def same_as_english(block):
     """A translated page need not run everything again, but its commands must be those that were run."""
-    page = TOP / "docs" / "tutorial" / block.page.name
-    run = {line.strip() for b in blocks_of(page) if b.language == "sh" and not b.words for line in b.text.splitlines()}
+    english = [p for folder in ("tutorial", "how-to") for p in (TOP / "docs" / folder).glob("*.md")]
+    run = {line.strip() for p in english for b in blocks_of(p) if b.language == "sh" and not b.words for line in b.text.splitlines()}
     return [f"{block}: {line}" for line in block.text.splitlines() if line.strip() not in run]
 
 
