@@ -14,6 +14,7 @@
 #include "version.h"
 
 #define MAX_COURSES 1000000U
+#define HOUR_MS 3600000.0
 
 static const char *text_or_null(const char *text)
 {
@@ -96,6 +97,8 @@ static struct model_config model_of(const struct config *cfg)
                                  .kappa = 0.5,
                                  .half_lives = {20000, 2000, 300},
                                  .cooccur_half_life = 200000,
+                                 .half_life_ms = {2.6 * HOUR_MS, 0.25 * HOUR_MS, HOUR_MS / 24},
+                                 .cooccur_half_life_ms = 26 * HOUR_MS,
                                  .session_gap_ms = cfg->model.session_gap,
                                  .seed = (uint64_t)cfg->model.seed,
                                  .dislike_neighbours = (int)cfg->model.dislike_neighbours,

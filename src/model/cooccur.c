@@ -1,5 +1,5 @@
 /* One small hash table an item. Weights are not decayed one by one: a row's weights are as of its `since`, new ones are added larger by
- * 2^((now - since) / half_life), and the row is brought up to date when that factor grows large. A row that is too full keeps its
+ * 2^(now - since), and the row is brought up to date when that factor grows large. A row that is too full keeps its
  * strongest entries, ties by item, so that what is kept does not depend on where entries lie. */
 #include "model/cooccur.h"
 
@@ -15,11 +15,9 @@
 #define FIRST_CAPACITY 8U
 #define STALE_HALF_LIVES 8.0 /* a row this old is rescaled before it is added to */
 
-enum zl_status cooccur_init(struct cooccur *c, uint32_t max_items, double half_life,
-                            struct zl_error *err)
+enum zl_status cooccur_init(struct cooccur *c, uint32_t max_items, struct zl_error *err)
 {
     c->max_items = max_items;
-    c->half_life = half_life;
     TRY(table_init(&c->rows, "co-occurrence rows", max_items, sizeof(struct cooccur_row), err));
     return rows_track_init(&c->track, max_items, err);
 }
@@ -93,9 +91,9 @@ static void grow(struct cooccur_row *r)
     rebuild(r, r->capacity ? r->capacity * 2 : FIRST_CAPACITY, all, n);
 }
 
-static void bring_up_to(const struct cooccur *c, struct cooccur_row *r, uint64_t now)
+static void bring_up_to(struct cooccur_row *r, double now)
 {
-    float factor = (float)special_exp2(-(double)(now - r->since) / c->half_life);
+    float factor = (float)special_exp2(-(now - r->since));
     for (uint32_t i = 0; i < r->capacity; i++)
         r->slots[i].weight *= factor;
     r->since = now;
@@ -103,7 +101,7 @@ static void bring_up_to(const struct cooccur *c, struct cooccur_row *r, uint64_t
 
 /* ---- */
 
-void cooccur_add(struct cooccur *c, uint32_t from, uint32_t to, float weight, uint64_t now)
+void cooccur_add(struct cooccur *c, uint32_t from, uint32_t to, float weight, double now)
 {
     ASSERT(from < c->max_items);
     rows_touch(&c->track, from);
@@ -112,8 +110,8 @@ void cooccur_add(struct cooccur *c, uint32_t from, uint32_t to, float weight, ui
     struct cooccur_row *r = row_of(c, from);
     if (r->n == 0)
         r->since = now;
-    if ((double)(now - r->since) > STALE_HALF_LIVES * c->half_life)
-        bring_up_to(c, r, now);
+    if (now - r->since > STALE_HALF_LIVES)
+        bring_up_to(r, now);
     if (r->n == FULL)
         prune(r);
     if (r->n * 4 >= r->capacity * 3)
@@ -123,16 +121,16 @@ void cooccur_add(struct cooccur *c, uint32_t from, uint32_t to, float weight, ui
         *e = (struct cooccur_entry){to, 0};
         r->n++;
     }
-    e->weight += weight * (float)special_exp2((double)(now - r->since) / c->half_life);
+    e->weight += weight * (float)special_exp2((now - r->since));
 }
 
-const struct cooccur_row *cooccur_row(const struct cooccur *c, uint32_t item, uint64_t now,
+const struct cooccur_row *cooccur_row(const struct cooccur *c, uint32_t item, double now,
                                       float *scale)
 {
     if (item >= c->count || row_of(c, item)->n == 0)
         return NULL;
     const struct cooccur_row *r = row_of(c, item);
-    *scale = (float)special_exp2(-(double)(now - r->since) / c->half_life);
+    *scale = (float)special_exp2(-(now - r->since));
     return r;
 }
 
@@ -149,7 +147,7 @@ static void rows_write(const void *room, uint32_t key, struct rows_buffer *out)
     const struct cooccur_row *r = row_of(room, key);
     rows_put_u32(out, r->n);
     rows_put_u32(out, r->capacity);
-    rows_put_u64(out, r->since);
+    rows_put_f64(out, r->since);
     rows_put_bytes(out, r->slots, r->capacity * sizeof *r->slots);
 }
 
@@ -175,7 +173,7 @@ static enum zl_status rows_read(void *room, uint32_t key, struct rows_cursor *in
     *r = (struct cooccur_row){0};
     r->n = rows_get_u32(in);
     r->capacity = rows_get_u32(in);
-    r->since = rows_get_u64(in);
+    r->since = rows_get_f64(in);
     bool sound = r->capacity <= 1024 && (r->capacity & (r->capacity - 1)) == 0 && r->n <= FULL;
     if (!sound)
         r->n = r->capacity = 0;

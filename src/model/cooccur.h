@@ -1,6 +1,6 @@
 /* model/cooccur.h - what the same people choose after, and before, an item: decayed, directed counts.
  * Formula  on a positive (u, i), for the last 20 history items h at distance d (1 newest): C[h -> i] += 0.9^(d-1),
- *          C[i -> h] += 0.5 * 0.9^(d-1), all halving every half_life positives;
+ *          C[i -> h] += 0.5 * 0.9^(d-1), all halving when the clock `now` moves by 1 (decay.h);
  *          score(u, j) = (n_j + 1)^-0.3 sum_d 0.8^(d-1) C[h_d -> j] (n_{h_d} + 1)^-0.7, n the decayed count of positives.
  * Memory   a row keeps the 300 strongest of at most 600 items: up to 8 KiB a row, made when it is first written.
  * Owners   rows change only through cooccur_add, which touches them first.
@@ -23,24 +23,22 @@ struct cooccur_entry {
 struct cooccur_row {
     struct cooccur_entry *slots; /* open addressing, capacity a power of 2; owned */
     uint32_t n, capacity;
-    uint64_t since; /* the positive that weights are as of */
+    double since; /* the time on the clock that weights are as of */
 };
 
 struct cooccur {
     struct table rows;
     struct rows_track track;
     uint32_t count, max_items;
-    double half_life;
 };
 
-enum zl_status cooccur_init(struct cooccur *c, uint32_t max_items, double half_life,
-                            struct zl_error *err);
+enum zl_status cooccur_init(struct cooccur *c, uint32_t max_items, struct zl_error *err);
 void cooccur_release(struct cooccur *c);
 
-/* C[from -> to] += weight at positive number `now`. */
-void cooccur_add(struct cooccur *c, uint32_t from, uint32_t to, float weight, uint64_t now);
+/* C[from -> to] += weight at `now`. */
+void cooccur_add(struct cooccur *c, uint32_t from, uint32_t to, float weight, double now);
 /* NULL: nothing is known. *scale brings the row's weights to `now`. */
-const struct cooccur_row *cooccur_row(const struct cooccur *c, uint32_t item, uint64_t now,
+const struct cooccur_row *cooccur_row(const struct cooccur *c, uint32_t item, double now,
                                       float *scale);
 struct rows_table cooccur_rows(struct cooccur *c);
 

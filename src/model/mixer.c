@@ -56,11 +56,9 @@ const double *model_mixer(const struct model *m, uint32_t user, int *bucket)
 static void log_shares(const struct model *m, const uint32_t *items, int n, int h, float *f)
 {
     float epsilon = 1.0f / (float)(m->items.count + 1);
-    double now = (double)m->window.n / m->cfg.half_lives[h];
-    double log_total = m->pop_total[h] > 0 ? special_log2(m->pop_total[h]) : 0;
     for (int i = 0; i < n; i++) {
         double a = items_stats(&m->items, items[i])->pop[h];
-        f[i] = isinf(a) ? -100.0f : (float)((a - now - log_total) * 0.69314718055994531);
+        f[i] = isinf(a) ? -100.0f : (float)((a - m->pop_total[h]) * 0.69314718055994531);
         f[i] = f[i] > 0 ? 0 : f[i];
     }
     special_exp_all(f, f, n);

@@ -11,6 +11,17 @@
 #include "base/vec.h"
 #include "model/model_priv.h"
 
+static void set_half_lives(struct model *m)
+{
+    for (int h = 0; h < MODEL_HALF_LIVES; h++) {
+        m->pop_total[h] = -INFINITY;
+        m->decay.choices[h] = m->cfg.half_lives[h];
+        m->decay.span_ms[h] = m->cfg.half_life_ms[h];
+    }
+    m->decay.choices[DECAY_COOCCUR] = m->cfg.cooccur_half_life;
+    m->decay.span_ms[DECAY_COOCCUR] = m->cfg.cooccur_half_life_ms;
+}
+
 enum zl_status model_open(const struct model_config *cfg, struct model **out, struct zl_error *err)
 {
     enum zl_status st;
@@ -29,11 +40,12 @@ enum zl_status model_open(const struct model_config *cfg, struct model **out, st
         goto fail;
     if ((st = window_init(&m->window, (uint32_t)cfg->window)) != ZL_OK)
         goto fail;
-    if ((st = cooccur_init(&m->cooccur, cfg->max_items, cfg->cooccur_half_life, err)) != ZL_OK)
+    if ((st = cooccur_init(&m->cooccur, cfg->max_items, err)) != ZL_OK)
         goto fail;
     if ((st = content_init(&m->content, cfg, err)) != ZL_OK)
         goto fail;
     mixer_init(&m->mixer);
+    set_half_lives(m);
     if ((st = convert_open(&cfg->convert, &m->convert, err)) != ZL_OK)
         goto fail;
     if ((st = rows_track_init(&m->track, 2 + (uint32_t)cfg->window / 16, err)) != ZL_OK)
@@ -97,15 +109,16 @@ static void count_event(struct model *m, struct user *u, const struct zl_event *
 static void link_history(struct model *m, const struct user *u, uint32_t item, double weight)
 {
     float w = (float)weight;
+    double now = m->decay.now[DECAY_COOCCUR];
     for (int l = 0; l < u->n_history && l < COOCCUR_DEPTH; l++, w *= 0.9f) {
-        cooccur_add(&m->cooccur, u->history[l].item, item, w, m->window.n);
-        cooccur_add(&m->cooccur, item, u->history[l].item, 0.5f * w, m->window.n);
+        cooccur_add(&m->cooccur, u->history[l].item, item, w, now);
+        cooccur_add(&m->cooccur, item, u->history[l].item, 0.5f * w, now);
     }
 }
 
 /* The first choice of an item in a session is counted, as many times as it stands for. */
 static void count_choice(struct model *m, const struct user *u, uint32_t item, double reward,
-                         struct rng *rng)
+                         int64_t at_ms, struct rng *rng)
 {
     double factor = m->correct.factor;
     uint32_t copies = correct_copies(factor, rng);
@@ -113,7 +126,8 @@ static void count_choice(struct model *m, const struct user *u, uint32_t item, d
         copies = 1; /* the clock counts from 1: 0 means never */
     for (uint32_t i = 0; i < copies; i++)
         window_push(m, item);
-    popularity_add(m, item, factor, copies);
+    decay_advance(&m->decay, at_ms, copies);
+    popularity_add(m, item, factor);
     link_history(m, u, item, sqrt(reward) * factor);
 }
 
@@ -135,7 +149,7 @@ static bool learn_item(struct model *m, struct user *u, uint32_t item, int64_t r
         double r = correct_begin(m, (double)(most - before) * 1e-6, propensity);
         learn_step(m, u, item, (float)r * ev->weight, rng);
         if (before == 0)
-            count_choice(m, u, item, (double)most * 1e-6, rng);
+            count_choice(m, u, item, (double)most * 1e-6, ev->at_ms, rng);
         if (explored)
             explored_reward(m, item, (double)(most - before) * 1e-6 * (double)ev->weight);
     }
@@ -332,6 +346,7 @@ const struct model_impressed *model_impressions(const struct model *m, uint32_t 
 
 uint32_t model_cooccur(const struct model *m, uint32_t user, float *sums, uint32_t *touched)
 {
+    double now = m->decay.now[DECAY_COOCCUR];
     uint32_t n = 0;
     float distance = 1;
     if (user >= m->users.count || users_row(&m->users, user)->opted_out)
@@ -340,11 +355,10 @@ uint32_t model_cooccur(const struct model *m, uint32_t user, float *sums, uint32
     for (int l = 0; l < u->n_history && l < COOCCUR_DEPTH; l++, distance *= 0.8f) {
         float scale;
         uint32_t h = u->history[l].item;
-        const struct cooccur_row *r = cooccur_row(&m->cooccur, h, m->window.n, &scale);
+        const struct cooccur_row *r = cooccur_row(&m->cooccur, h, now, &scale);
         if (!r)
             continue;
-        double count = special_exp2(items_stats(&m->items, h)->count -
-                                    (double)m->window.n / m->cooccur.half_life);
+        double count = special_exp2(items_stats(&m->items, h)->count - now);
         scale *= distance * (float)special_exp2(-0.7 * special_log2(count + 1));
         for (uint32_t i = 0; i < r->capacity; i++) {
             uint32_t j = r->slots[i].item;

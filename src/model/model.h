@@ -50,13 +50,15 @@ struct model_config {
     uint32_t max_users, max_items;
     int k, history, negatives, window;
     double learning_rate, gamma, beta, kappa;
-    double half_lives[MODEL_HALF_LIVES]; /* positives: slow, middle, fast */
-    double cooccur_half_life;            /* positives */
-    int64_t session_gap_ms;              /* 30 min */
-    bool content;                        /* items begin as what their description says of them */
-    double adversarial;                  /* 0..1, see adversary.c; 0: off */
-    uint32_t max_features;               /* different traits of all items that may ever be known */
-    int n_features[ZL_N_MODALITIES];     /* dimensions; 0: not used */
+    /* The longer of the two holds (decay.h); a span of 0 never does. */
+    double half_lives[MODEL_HALF_LIVES];                         /* choices: slow, middle, fast */
+    double cooccur_half_life;                                    /* choices */
+    double half_life_ms[MODEL_HALF_LIVES], cooccur_half_life_ms; /* event time */
+    int64_t session_gap_ms;                                      /* 30 min */
+    bool content;                    /* items begin as what their description says of them */
+    double adversarial;              /* 0..1, see adversary.c; 0: off */
+    uint32_t max_features;           /* different traits of all items that may ever be known */
+    int n_features[ZL_N_MODALITIES]; /* dimensions; 0: not used */
     uint64_t seed;
     int dislike_neighbours; /* near items that a dislike hides, by taste and by use each: near.h; 0: none */
     struct convert_config convert; /* convert.h */

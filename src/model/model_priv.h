@@ -7,6 +7,7 @@
 #include "model/content.h"
 #include "model/convert_priv.h"
 #include "model/cooccur.h"
+#include "model/decay.h"
 #include "model/correct.h"
 #include "model/model.h"
 #include "model/near.h"
@@ -174,6 +175,8 @@ struct window {
 
 /* ---- mixer.c: the weights of the parts, learned on what was scored ---- */
 
+#define DECAY_COOCCUR MODEL_HALF_LIVES /* index of its clock */
+
 /* The last bucket is all users together. */
 struct mixer {
     double w[MODEL_BUCKETS + 1][MODEL_PARTS];
@@ -196,8 +199,9 @@ struct model {
     struct items items;
     struct users users;
     struct window window;
-    double pop_total[MODEL_HALF_LIVES]; /* decayed number of positives */
+    double pop_total[MODEL_HALF_LIVES]; /* of all items together, in the form of item_stats.pop */
     struct cooccur cooccur;
+    struct decay decay; /* clocks: MODEL_HALF_LIVES of popularity, then co-occurrence */
     struct mixer mixer;
     struct convert *convert;
     struct correct correct;
@@ -235,7 +239,7 @@ struct rows_table model_global_rows(struct model *m);
 
 /* popularity.c */
 /* Counts `weight` choices; the clock (m->window.n) has just gone on by `ticks`. */
-void popularity_add(struct model *m, uint32_t item, double weight, uint32_t ticks);
+void popularity_add(struct model *m, uint32_t item, double weight);
 /* The lists of the most popular, made anew from the rows (after a load). */
 void popularity_rebuild(struct model *m);
 double popularity_count(const struct model *m, uint32_t item, int h);

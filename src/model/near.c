@@ -57,7 +57,8 @@ static int near_by_taste(const struct model *m, uint32_t item, uint32_t *out)
 static double tie(const struct model *m, uint32_t from, uint32_t to)
 {
     float scale;
-    const struct cooccur_row *r = cooccur_row(&m->cooccur, from, m->window.n, &scale);
+    const struct cooccur_row *r =
+        cooccur_row(&m->cooccur, from, m->decay.now[DECAY_COOCCUR], &scale);
     for (uint32_t i = 0; r && i < r->capacity; i++)
         if (r->slots[i].item == to)
             return (double)(scale * r->slots[i].weight);
@@ -66,8 +67,7 @@ static double tie(const struct model *m, uint32_t from, uint32_t to)
 
 static double choices(const struct model *m, uint32_t item)
 {
-    return special_exp2(items_stats(&m->items, item)->count -
-                        (double)m->window.n / m->cooccur.half_life);
+    return special_exp2(items_stats(&m->items, item)->count - m->decay.now[DECAY_COOCCUR]);
 }
 
 static int near_by_use(const struct model *m, uint32_t item, uint32_t *out, int n)
@@ -75,7 +75,8 @@ static int near_by_use(const struct model *m, uint32_t item, uint32_t *out, int 
     float scale;
     struct topk_entry heap[NEAR_MAX];
     struct topk best = {.heap = heap, .n_max = m->cfg.dislike_neighbours, .before = lower_first};
-    const struct cooccur_row *r = cooccur_row(&m->cooccur, item, m->window.n, &scale);
+    const struct cooccur_row *r =
+        cooccur_row(&m->cooccur, item, m->decay.now[DECAY_COOCCUR], &scale);
     double mine = choices(m, item);
     for (uint32_t i = 0; r && i < r->capacity; i++) {
         uint32_t j = r->slots[i].item;

@@ -10,7 +10,7 @@
 
 static double age(const struct model *m, int h)
 {
-    return (double)m->window.n / m->cfg.half_lives[h];
+    return m->decay.now[h];
 }
 
 double popularity_count(const struct model *m, uint32_t item, int h)
@@ -21,8 +21,7 @@ double popularity_count(const struct model *m, uint32_t item, int h)
 /* A count at another half-life than the lists': what co-occurrence divides by. */
 static void count_for_cooccur(struct model *m, struct item_stats *s, double weight)
 {
-    double t = (double)m->window.n / m->cooccur.half_life,
-           count = special_exp2(s->count - t) + weight;
+    double t = m->decay.now[DECAY_COOCCUR], count = special_exp2(s->count - t) + weight;
     s->count = t + special_log2(count);
     s->damp = (float)special_exp2(-0.3 * special_log2(count + 1));
 }
@@ -103,7 +102,7 @@ const uint32_t *model_popular(const struct model *m, int half_life, int *n)
 }
 
 /* Called when the positive has been counted: m->window.n is its t. */
-void popularity_add(struct model *m, uint32_t item, double weight, uint32_t ticks)
+void popularity_add(struct model *m, uint32_t item, double weight)
 {
     struct item_stats *s = items_stats_to_change(&m->items, item);
     s->last = m->window.n;
@@ -114,8 +113,7 @@ void popularity_add(struct model *m, uint32_t item, double weight, uint32_t tick
     for (int h = 0; h < MODEL_HALF_LIVES; h++) {
         double t = age(m, h);
         s->pop[h] = t + special_log2(special_exp2(s->pop[h] - t) + weight);
-        m->pop_total[h] =
-            m->pop_total[h] * special_exp2(-(double)ticks / m->cfg.half_lives[h]) + weight;
+        m->pop_total[h] = t + special_log2(special_exp2(m->pop_total[h] - t) + weight);
         offer_popular(m, h, item);
     }
 }

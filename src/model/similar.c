@@ -19,7 +19,8 @@ uint32_t model_similar_cooccur(const struct model *m, uint32_t item, float *sums
 {
     float scale;
     uint32_t n = 0;
-    const struct cooccur_row *r = cooccur_row(&m->cooccur, item, m->window.n, &scale);
+    const struct cooccur_row *r =
+        cooccur_row(&m->cooccur, item, m->decay.now[DECAY_COOCCUR], &scale);
     for (uint32_t i = 0; r && i < r->capacity; i++) {
         uint32_t j = r->slots[i].item;
         if (j == ZL_NO_INDEX || j == item)

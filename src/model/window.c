@@ -67,6 +67,7 @@ static void rows_write(const void *room, uint32_t key, struct rows_buffer *out)
     rows_put_u64(out, m->window.n);
     for (int h = 0; h < MODEL_HALF_LIVES; h++)
         rows_put_f64(out, m->pop_total[h]);
+    decay_write(&m->decay, out);
     for (int t = 0; t < ZL_N_EVENT_TYPES; t++)
         rows_put_u64(out, m->event_counts[t]);
     rows_put_f64(out, m->shown_explore);
@@ -89,6 +90,7 @@ static enum zl_status read_scalars(struct model *m, struct rows_cursor *in, stru
     m->window.n = rows_get_u64(in);
     for (int h = 0; h < MODEL_HALF_LIVES; h++)
         m->pop_total[h] = rows_get_f64(in);
+    decay_read(&m->decay, in);
     for (int t = 0; t < ZL_N_EVENT_TYPES; t++)
         m->event_counts[t] = rows_get_u64(in);
     m->shown_explore = rows_get_f64(in);
