@@ -1,6 +1,13 @@
+/* The bag is cut in two passes. Scores are counted in bins of equal width, which says in which bin the n-th best lies; then all above that
+ * bin stay, and only the few of that bin are compared with each other. Neither pass has a branch that depends on the scores: a heap's
+ * branches do, and each that a processor foretells wrongly costs as much as moving ten entries. */
 #include "base/topk.h"
 
 #include <math.h>
+#include <string.h>
+
+#define BINS 256
+#define EDGE 64 /* entries of one bin that are compared; more (many equal scores): all are sorted */
 
 static bool better(const struct topk *t, struct topk_entry a, struct topk_entry b)
 {
@@ -56,4 +63,87 @@ void topk_sort(struct topk *t)
         t->heap[n] = t->heap[0];
         sift_down(t, 0, n, last);
     }
+}
+
+/* ---- the bag ---- */
+
+static void sort_entries(const struct topk_bag *b, struct topk_entry *entries, int n)
+{
+    struct topk t = {.heap = entries, .n = n, .n_max = n, .before = b->before, .ctx = b->ctx};
+    for (int i = n / 2 - 1; i >= 0; i--)
+        sift_down(&t, i, n, entries[i]);
+    topk_sort(&t);
+}
+
+struct bins {
+    bool flat; /* all are equal, or one is infinite: there are no bins */
+    float least,
+        scale; /* bin = (score - least) * scale, rounded down: it never falls when scores rise */
+};
+
+static int bin_of(const struct bins *s, float score)
+{
+    return (int)((score - s->least) * s->scale);
+}
+
+static struct bins bins_of(const struct topk_bag *b)
+{
+    float least = b->entries[0].score, most = least;
+    for (int i = 1; i < b->n; i++) {
+        float s = b->entries[i].score;
+        least = s < least ? s : least;
+        most = s > most ? s : most;
+    }
+    float scale = ((float)BINS - 1) / (most - least);
+    return (struct bins){!isfinite(most - least) || !isfinite(scale), least, scale};
+}
+
+/* The bin that holds the n_best-th best; above: how many are in higher ones, within: in it. */
+static int find_edge(const struct topk_bag *b, const struct bins *s, int *above, int *within)
+{
+    int counts[BINS] = {0}, bin = BINS - 1;
+    for (int i = 0; i < b->n; i++)
+        counts[bin_of(s, b->entries[i].score)]++;
+    for (*above = 0; *above + counts[bin] < b->n_best; bin--)
+        *above += counts[bin];
+    *within = counts[bin];
+    return bin;
+}
+
+/* Keeps what is above the bin, and the best of the bin. */
+static void keep_above(struct topk_bag *b, const struct bins *s, int edge_bin, int above)
+{
+    struct topk_entry edge[EDGE + 1];
+    int n = b->n, kept = 0, n_edge = 0;
+    for (int i = 0; i < n; i++) {
+        struct topk_entry e = b->entries[i];
+        int bin = bin_of(s, e.score);
+        b->entries[kept] = e;
+        kept += bin > edge_bin;
+        edge[n_edge] = e;
+        n_edge += bin == edge_bin;
+    }
+    sort_entries(b, edge, n_edge);
+    memcpy(b->entries + above, edge, (size_t)(b->n_best - above) * sizeof *edge);
+}
+
+void topk_bag_cut(struct topk_bag *b)
+{
+    int above = 0, within = 0;
+    if (b->n <= b->n_best)
+        return;
+    struct bins s = bins_of(b);
+    int edge_bin = s.flat ? 0 : find_edge(b, &s, &above, &within);
+    if (s.flat || within > EDGE)
+        sort_entries(b, b->entries, b->n);
+    else
+        keep_above(b, &s, edge_bin, above);
+    b->n = b->n_best;
+    b->threshold = b->entries[b->n - 1].score; /* both ways leave the worst at the end */
+}
+
+void topk_bag_sort(struct topk_bag *b)
+{
+    topk_bag_cut(b);
+    sort_entries(b, b->entries, b->n);
 }

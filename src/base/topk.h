@@ -1,5 +1,6 @@
-/* base/topk.h - the n best of a stream of (score, key): a heap whose root is the worst kept.
- * Promise  Equal scores are told apart by before(): a total order. Memory is the caller's. */
+/* base/topk.h - the n best of a stream of (score, key). Two ways: a heap whose root is the worst kept, for a few of them; and a bag that is
+ * cut down to the n best whenever it is full, which is cheaper from some tens on, since most entries are then moved once and compared never.
+ * Promise  Both keep the same entries. Equal scores are told apart by before(): a total order. Memory is the caller's. */
 #ifndef BASE_TOPK_H
 #define BASE_TOPK_H
 
@@ -24,5 +25,28 @@ float topk_threshold(const struct topk *t);
 void topk_offer(struct topk *t, float score, uint32_t key);
 /* Sorts the heap, best first; it is no heap after that. */
 void topk_sort(struct topk *t);
+
+/* room entries, the caller's, room > n_best. */
+struct topk_bag {
+    struct topk_entry *entries;
+    int n, n_best, room;
+    float threshold; /* scores below this cannot enter any more; begin with -INFINITY */
+    bool (*before)(const void *ctx, uint32_t a, uint32_t b);
+    const void *ctx;
+};
+
+/* Leaves the n_best best in the bag, in an order that is a function of what was put and when. */
+void topk_bag_cut(struct topk_bag *b);
+/* Cuts, then sorts, best first. */
+void topk_bag_sort(struct topk_bag *b);
+
+/* wanted: score >= threshold (so it is no NaN), and what else is asked for; otherwise it is forgotten. No branch is needed to choose. */
+static inline void topk_bag_put(struct topk_bag *b, float score, uint32_t key, bool wanted)
+{
+    b->entries[b->n] = (struct topk_entry){score, key};
+    b->n += wanted;
+    if (b->n == b->room)
+        topk_bag_cut(b);
+}
 
 #endif

@@ -344,6 +344,26 @@ const struct model_impressed *model_impressions(const struct model *m, uint32_t 
     return u->impressed;
 }
 
+/* A slot in two is empty, in no order, so that a branch would be foretold wrongly again and again: an empty one adds nothing to the
+ * item that is spare. */
+static uint32_t add_row(const struct cooccur_row *r, float scale, uint32_t spare, float *sums,
+                        uint32_t *touched, uint32_t n)
+{
+    for (uint32_t i = 0; i < r->capacity; i++) {
+        uint32_t full = r->slots[i].item == ZL_NO_INDEX ? 0 : UINT32_MAX; /* a mask */
+        uint32_t j = (r->slots[i].item & full) | (spare & ~full);
+        union {
+            float f;
+            uint32_t bits;
+        } add = {.f = scale * r->slots[i].weight};
+        add.bits &= full;
+        touched[n] = j;
+        n += full & (sums[j] == 0);
+        sums[j] += add.f;
+    }
+    return n;
+}
+
 uint32_t model_cooccur(const struct model *m, uint32_t user, float *sums, uint32_t *touched)
 {
     double now = m->decay.now[DECAY_COOCCUR];
@@ -360,14 +380,7 @@ uint32_t model_cooccur(const struct model *m, uint32_t user, float *sums, uint32
             continue;
         double count = special_exp2(items_stats(&m->items, h)->count - now);
         scale *= distance * (float)special_exp2(-0.7 * special_log2(count + 1));
-        for (uint32_t i = 0; i < r->capacity; i++) {
-            uint32_t j = r->slots[i].item;
-            if (j == ZL_NO_INDEX)
-                continue;
-            if (sums[j] == 0)
-                touched[n++] = j;
-            sums[j] += scale * r->slots[i].weight;
-        }
+        n = add_row(r, scale, h, sums, touched, n);
     }
     return n;
 }

@@ -114,7 +114,7 @@ void model_popularity(const struct model *m, uint32_t from, uint32_t n, float *s
 /* Most popular items of a half-life, in no order; lent until the next event. */
 const uint32_t *model_popular(const struct model *m, int half_life, int *n);
 /* Adds co-occurrence scores of the user's last items: sums[j] += ..., every j whose sum was 0 is appended to touched (which holds
- * model_items() entries; returns how many). The damping of j itself is model_cooccur_damp's. */
+ * model_items() + 1 entries; returns how many). The damping of j itself is model_cooccur_damp's. */
 uint32_t model_cooccur(const struct model *m, uint32_t user, float *sums, uint32_t *touched);
 float model_cooccur_damp(const struct model *m, uint32_t item);
 /* Features of n items by column: f[part * stride + i]. Core and co-occurrence sums come in by column (core as it is, sums damped, their

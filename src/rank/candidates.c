@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/special.h"
+#include "base/vec.h"
 #include "rank/rank_priv.h"
 
 #define SAMPLE 256         /* draws of what stands for the rest */
@@ -39,35 +40,55 @@ static void unchoose_all(struct rank *r)
 
 /* ---- the best of one part ---- */
 
-static void choose_best(struct rank *r, const struct topk *best)
+static struct topk_bag bag_of(struct rank *r, int n)
 {
+    int room = 3 * n > 256 ? 3 * n : 256;
+    return (struct topk_bag){.entries = r->heap,
+                             .n_best = n,
+                             .room = room < MAX_CANDIDATES ? room : MAX_CANDIDATES,
+                             .threshold = -INFINITY,
+                             .before = rank_before,
+                             .ctx = r};
+}
+
+static void choose_best(struct rank *r, struct topk_bag *best)
+{
+    topk_bag_cut(best);
     for (int i = 0; i < best->n; i++)
-        choose(r, best->heap[i].key);
+        choose(r, best->entries[i].key);
+}
+
+/* Does one of these 16 scores reach the threshold? Comparisons are added up, so that all are made at once. */
+VEC_CLONES static bool any_reaches(const float *scores, float threshold)
+{
+    int n = 0;
+    for (int i = 0; i < PANEL; i++)
+        n += scores[i] >= threshold;
+    return n > 0;
 }
 
 static void best_of_core(struct rank *r, const struct query *q, int n)
 {
-    struct topk best = {.heap = r->heap, .n_max = n, .before = rank_before, .ctx = r};
+    struct topk_bag best = bag_of(r, n);
     for (uint32_t first = 0; first < r->pack.n_items; first += PANEL) {
-        float threshold = topk_threshold(&best);
-        int any = 0;
-        for (uint32_t i = first; i < first + PANEL; i++)
-            any |= q->core[i] >= threshold;
-        for (uint32_t i = first; any && i < first + PANEL && i < r->pack.n_items; i++)
-            if (q->core[i] >= topk_threshold(&best) && rank_eligible(r, q, i))
-                topk_offer(&best, q->core[i], i);
+        if (!any_reaches(q->core + first, best.threshold))
+            continue;
+        uint32_t end = first + PANEL < r->pack.n_items ? first + PANEL : r->pack.n_items;
+        for (uint32_t i = first; i < end; i++)
+            topk_bag_put(&best, q->core[i], i,
+                         (q->core[i] >= best.threshold) & rank_eligible(r, q, i));
     }
     choose_best(r, &best);
 }
 
 static void best_of_cooccur(struct rank *r, const struct query *q, int n)
 {
-    struct topk best = {.heap = r->heap, .n_max = n, .before = rank_before, .ctx = r};
+    struct topk_bag best = bag_of(r, n);
     const float *sums = (const float *)(const void *)r->sums.rows;
     for (uint32_t i = 0; i < r->n_touched; i++) {
         uint32_t item = r->touched[i];
-        if (sums[item] >= topk_threshold(&best) && rank_eligible(r, q, item))
-            topk_offer(&best, sums[item], item);
+        topk_bag_put(&best, sums[item], item,
+                     (sums[item] >= best.threshold) & rank_eligible(r, q, item));
     }
     choose_best(r, &best);
 }

@@ -29,10 +29,11 @@
 #define BEST_COLD 16
 #define PRIOR 5.0 /* showings that the score's opinion is worth */
 #define COLD_MEAN 0.5
-#define PRIOR_MOST 5.0  /* and it never says more than so many mean rewards */
-#define SCORE_SCALE 2.0 /* how flat the score's opinion is */
+#define PRIOR_MOST 5.0      /* and it never says more than so many mean rewards */
+#define SCORE_SCALE 2.0F    /* how flat the score's opinion is */
+#define NOTHING -100.0F     /* its e^x is 0 */
+#define NEARLY_1 (1 - 1e-9) /* more than the logarithm may be wrong by */
 #define SEED_EXPLORE 0xE8C1ULL
-#define LOG2_E 1.4426950408889634
 
 bool explore_is_open(const struct rank_policy *p, int n, int place)
 {
@@ -60,39 +61,77 @@ static bool by_item(const void *ctx, uint32_t a, uint32_t b)
     return c->items[a] < c->items[b];
 }
 
-/* Adds the best `most` candidates by this column; cold: only those that were hardly ever chosen. Marks them in chosen. */
-static void add_best(struct rank *r, const float *scores, bool cold, int most, uint8_t *chosen,
-                     struct explore_pool *pool)
+static struct topk_bag bag_of(struct rank *r, int most)
 {
-    const struct candidates *c = &r->candidates;
-    struct topk_entry heap[EXPLORE_POOL];
-    struct topk best = {.heap = heap, .n_max = most, .before = by_item, .ctx = c};
-    for (int i = c->n - 1; i >= 0; i--) { /* a small catalogue comes oldest first */
-        if (chosen[i] || scores[i] < topk_threshold(&best))
-            continue;
-        if (cold && model_item_positives(r->model, c->items[i]) > RANK_COLD)
-            continue;
-        topk_offer(&best, scores[i], (uint32_t)i);
-    }
-    for (int i = 0; i < best.n; i++) {
-        chosen[heap[i].key] = 1;
-        pool->at[pool->n++] = (int)heap[i].key;
+    return (struct topk_bag){.entries = r->heap,
+                             .n_best = most,
+                             .room = MAX_CANDIDATES,
+                             .threshold = -INFINITY,
+                             .before = by_item,
+                             .ctx = &r->candidates};
+}
+
+/* Into the pool, and marked as chosen. */
+static void take_best(struct topk_bag *best, uint8_t *chosen, struct explore_pool *pool)
+{
+    topk_bag_cut(best);
+    for (int i = 0; i < best->n; i++) {
+        chosen[best->entries[i].key] = 1;
+        pool->at[pool->n++] = (int)best->entries[i].key;
     }
 }
 
-/* In order of item: sums over the pool must not depend on how it was gathered. */
-static void sort_pool(const struct candidates *c, const uint8_t *cold, struct explore_pool *pool)
+/* Candidates that may be drawn and were hardly ever chosen; how many. */
+static int find_cold(const struct rank *r, const uint8_t *taken, int cold[MAX_CANDIDATES])
 {
-    for (int i = 1; i < pool->n; i++) {
-        int at = pool->at[i], j = i;
-        for (; j > 0 && c->items[pool->at[j - 1]] > c->items[at]; j--)
-            pool->at[j] = pool->at[j - 1];
-        pool->at[j] = at;
+    const struct candidates *c = &r->candidates;
+    int n = 0;
+    for (int i = 0; i < c->n; i++) {
+        cold[n] = i;
+        n += !taken[i] & (model_item_positives(r->model, c->items[i]) <= RANK_COLD);
     }
+    return n;
+}
+
+static void add_cold(struct rank *r, const uint8_t *taken, uint8_t *chosen,
+                     struct explore_pool *pool)
+{
+    const float *core = r->candidates.f + (size_t)MODEL_CORE * MAX_CANDIDATES;
+    int cold[MAX_CANDIDATES], n = find_cold(r, taken, cold);
+    struct topk_bag best = bag_of(r, BEST_COLD);
+    for (int i = 0; i < n; i++)
+        topk_bag_put(&best, core[cold[i]], (uint32_t)cold[i], core[cold[i]] >= best.threshold);
+    take_best(&best, chosen, pool);
+    struct topk_bag newest = bag_of(r, COLD_POOL - pool->n);
+    for (int i = 0; i < n; i++) /* items are numbered in the order they became known */
+        topk_bag_put(&newest, (float)r->candidates.items[cold[i]], (uint32_t)cold[i],
+                     !chosen[cold[i]]);
+    take_best(&newest, chosen, pool);
+}
+
+static void add_warm(struct rank *r, uint8_t *chosen, struct explore_pool *pool)
+{
+    const float *scores = r->candidates.scores;
+    struct topk_bag best = bag_of(r, EXPLORE_POOL - pool->n);
+    for (int i = 0; i < r->candidates.n; i++)
+        topk_bag_put(&best, scores[i], (uint32_t)i, !chosen[i] & (scores[i] >= best.threshold));
+    take_best(&best, chosen, pool);
+}
+
+/* In order of item: sums over the pool must not depend on how it was gathered. The first n_cold are the cold half. */
+static void sort_pool(const struct candidates *c, int n_cold, struct explore_pool *pool)
+{
+    int at[EXPLORE_POOL];
+    memcpy(at, pool->at, (size_t)pool->n * sizeof at[0]);
     for (int i = 0; i < pool->n; i++) {
-        pool->items[i] = c->items[pool->at[i]];
-        pool->gone[i] = false;
-        pool->cold[i] = cold[pool->at[i]];
+        uint32_t item = c->items[at[i]];
+        int place = 0;
+        for (int j = 0; j < pool->n; j++) /* counting has no branches, and 64 are few */
+            place += c->items[at[j]] < item;
+        pool->at[place] = at[i];
+        pool->items[place] = item;
+        pool->gone[place] = false;
+        pool->cold[place] = i < n_cold;
     }
 }
 
@@ -101,24 +140,29 @@ static void prior_means(const struct candidates *c, const struct explore_pool *p
                         double *means)
 {
     const float *scores = cold ? c->f + (size_t)MODEL_CORE * MAX_CANDIDATES : c->scores;
-    double most = -INFINITY, sum = 0, n = 0, mean = cold ? COLD_MEAN : 1;
+    float e[EXPLORE_POOL], most = -INFINITY;
+    double sum = 0, n = 0, mean = cold ? COLD_MEAN : 1;
     for (int i = 0; i < pool->n; i++)
+        if (pool->cold[i] == cold && scores[pool->at[i]] > most)
+            most = scores[pool->at[i]];
+    for (int i = 0; i < pool->n; i++)
+        e[i] = pool->cold[i] == cold ? (scores[pool->at[i]] - most) / SCORE_SCALE : NOTHING;
+    special_exp_all(e, e, pool->n);
+    for (int i = 0; i < pool->n; i++) {
+        sum += (double)e[i];
+        n += pool->cold[i] == cold;
+    }
+    for (int i = 0; i < pool->n; i++) {
+        double m = mean * (double)e[i] * n / sum;
         if (pool->cold[i] == cold)
-            most = fmax(most, (double)scores[pool->at[i]]);
-    for (int i = 0; i < pool->n; i++)
-        if (pool->cold[i] == cold) {
-            double s = ((double)scores[pool->at[i]] - most) / SCORE_SCALE;
-            sum += means[i] = special_exp2(s * LOG2_E);
-            n++;
-        }
-    for (int i = 0; i < pool->n; i++)
-        if (pool->cold[i] == cold)
-            means[i] = fmin(mean * means[i] * n / sum, PRIOR_MOST);
+            means[i] = m < PRIOR_MOST ? m : PRIOR_MOST;
+    }
 }
 
 static void weigh(const struct rank *r, const struct rank_policy *p, struct explore_pool *pool)
 {
     double values[EXPLORE_POOL], most = -INFINITY, unit = model_explored_mean(r->model);
+    float e[EXPLORE_POOL];
     prior_means(&r->candidates, pool, true, values);
     prior_means(&r->candidates, pool, false, values);
     for (int i = 0; i < pool->n; i++) {
@@ -127,30 +171,26 @@ static void weigh(const struct rank *r, const struct rank_policy *p, struct expl
         double sum = PRIOR * values[i] * unit + reward, n = PRIOR + shown;
         values[i] =
             (sum + p->explore.uncertainty * sqrt(sum)) / (n * unit * p->explore.temperature);
-        most = fmax(most, values[i]);
+        most = values[i] > most ? values[i] : most;
     }
     for (int i = 0; i < pool->n; i++)
-        pool->weights[i] = special_exp2((values[i] - most) * LOG2_E);
+        e[i] = (float)(values[i] - most);
+    special_exp_all(e, e, pool->n);
+    for (int i = 0; i < pool->n; i++)
+        pool->weights[i] = (double)e[i];
     pool->floor = p->explore.floor;
 }
 
 void explore_gather(struct rank *r, const struct rank_policy *p, const uint8_t *taken,
                     struct explore_pool *pool)
 {
-    struct candidates *c = &r->candidates;
-    uint8_t chosen[MAX_CANDIDATES], cold[MAX_CANDIDATES];
-    float newest[MAX_CANDIDATES];
-    memcpy(chosen, taken, (size_t)c->n);
-    memset(cold, 0, (size_t)c->n);
+    uint8_t chosen[MAX_CANDIDATES];
+    memcpy(chosen, taken, (size_t)r->candidates.n);
     pool->n = 0;
-    add_best(r, c->f + (size_t)MODEL_CORE * MAX_CANDIDATES, true, BEST_COLD, chosen, pool);
-    for (int i = 0; i < c->n; i++)
-        newest[i] = (float)c->items[i]; /* numbered in the order they became known */
-    add_best(r, newest, true, COLD_POOL - pool->n, chosen, pool);
-    for (int i = 0; i < pool->n; i++)
-        cold[pool->at[i]] = 1;
-    add_best(r, c->scores, false, EXPLORE_POOL - pool->n, chosen, pool);
-    sort_pool(c, cold, pool);
+    add_cold(r, taken, chosen, pool);
+    int n_cold = pool->n;
+    add_warm(r, chosen, pool);
+    sort_pool(&r->candidates, n_cold, pool);
     weigh(r, p, pool);
 }
 
@@ -188,6 +228,8 @@ int explore_draw(const struct explore_pool *pool, const double pi[EXPLORE_POOL],
         struct rng rng = rng_at(seed ^ SEED_EXPLORE, list, (uint64_t)user << 32 | (uint32_t)place,
                                 pool->items[i]);
         double u = ((double)(rng_next(&rng) >> 11) + 0.5) * (1.0 / 9007199254740992.0);
+        if ((1 - u) * NEARLY_1 > earliest * pi[i])
+            continue; /* -log u is at least 1 - u: most need no logarithm */
         double arrival = -special_log(u) / pi[i];
         if (arrival < earliest) {
             earliest = arrival;

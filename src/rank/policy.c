@@ -10,6 +10,7 @@
  * change what is allowed, and so drawn, further down: the probabilities of a list are those given what stands above. */
 #include "rank/policy.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "base/check.h"
@@ -55,11 +56,15 @@ static bool before(const void *ctx, uint32_t a, uint32_t b)
 static void order_best(struct rank *r, int most)
 {
     const struct candidates *c = &r->candidates;
-    struct topk best = {.heap = r->heap, .n_max = most, .before = before, .ctx = r};
+    struct topk_bag best = {.entries = r->heap,
+                            .n_best = most,
+                            .room = MAX_CANDIDATES,
+                            .threshold = -INFINITY,
+                            .before = before,
+                            .ctx = r};
     for (int i = 0; i < c->n_listed; i++)
-        if (c->scores[i] >= topk_threshold(&best))
-            topk_offer(&best, c->scores[i], (uint32_t)i);
-    topk_sort(&best);
+        topk_bag_put(&best, c->scores[i], (uint32_t)i, c->scores[i] >= best.threshold);
+    topk_bag_sort(&best);
     for (int i = 0; i < best.n; i++)
         r->build.order[i] = r->heap[i].key;
     r->build.n_order = best.n;

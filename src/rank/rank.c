@@ -30,7 +30,7 @@ static enum zl_status reserve_tables(struct rank *r, struct zl_error *err)
     TRY(table_init(&r->chosen, "the candidate marks", 1, bitmap, err));
     TRY(table_init(&r->core, "core scores", RANK_BLOCK, (n + 4 * PANEL) * sizeof(float), err));
     TRY(table_init(&r->sums, "co-occurrence sums", 1, n * sizeof(float), err));
-    return table_init(&r->touched_list, "co-occurring items", 1, n * sizeof(uint32_t), err);
+    return table_init(&r->touched_list, "co-occurring items", 1, (n + 1) * sizeof(uint32_t), err);
 }
 
 static void make_queries(struct rank *r)
@@ -127,11 +127,6 @@ float rank_penalty(const struct rank *r, const struct query *q, uint32_t item)
         if (q->shown[i].item == item)
             return (float)(r->cfg.impression_penalty * q->shown[i].times);
     return 0;
-}
-
-bool rank_eligible(const struct rank *r, const struct query *q, uint32_t item)
-{
-    return r->served[item] && !(q->met[item / 64] >> (item % 64) & 1);
 }
 
 /* ---- core scores of all items ---- */

@@ -113,7 +113,10 @@ struct rank {
 void rank_begin_all(struct rank *r, const uint32_t *users, int n);
 void rank_query_end(struct query *q);
 bool rank_before(const void *ctx, uint32_t a, uint32_t b);
-bool rank_eligible(const struct rank *r, const struct query *q, uint32_t item);
+static inline bool rank_eligible(const struct rank *r, const struct query *q, uint32_t item)
+{
+    return r->served[item] & !(q->met[item / 64] >> (item % 64) & 1);
+}
 float rank_penalty(const struct rank *r, const struct query *q, uint32_t item);
 /* Fills r->candidates of a query whose core scores are there, features and mixed scores included. */
 void candidates_of(struct rank *r, const struct query *q);
