@@ -1,9 +1,11 @@
 /* zhiliu evaluate EVENTS: the same rooms offline, in log order: test, then learn. Prequential is the honest protocol; holdout by global
  * time and k-fold by user are there because people ask for them (docs/how-to/evaluate.md says what they hide).
  * Each seed is a pass of its own (evaluate_pass.c); with --against each seed is a pair of passes. Printed is one report, at the end. */
+#define _GNU_SOURCE
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "app/commands.h"
 #include "app/evaluate_ips.h"
@@ -20,6 +22,39 @@ static enum evaluate_protocol protocol_of(const char *name)
                                         : EVALUATE_PREQUENTIAL;
 }
 
+/* Every seed, fold and check of the digest is a pass of its own over the whole file. */
+static enum zl_status check_file(const char *what, const char *path, struct zl_error *err)
+{
+    struct stat s;
+    bool spent = strcmp(path, "-") == 0 ||
+                 (stat(path, &s) == 0 && (S_ISFIFO(s.st_mode) || S_ISSOCK(s.st_mode)));
+    if (!spent)
+        return ZL_OK;
+    return zl_fail(err, ZL_EUSAGE,
+                   "%s is read several times and cannot come from a pipe: write it to a file",
+                   what);
+}
+
+/* What is asked of the log instead of the lists' quality (ips, snips, similar) knows nothing of other flags. */
+static enum zl_status check_flags(const struct args *args, struct zl_error *err)
+{
+    const char *asked = args_on(args, "ips")       ? "ips"
+                        : args_on(args, "snips")   ? "snips"
+                        : args_on(args, "similar") ? "similar"
+                                                   : NULL;
+    if (!asked)
+        return ZL_OK;
+    bool similar = strcmp(asked, "similar") == 0;
+    const char *idle = !similar && args_on(args, "similar")          ? "similar"
+                       : args_text(args, "baseline")                 ? "baseline"
+                       : args_text(args, "against")                  ? "against"
+                       : !similar && args_integer(args, "seeds") > 1 ? "seeds"
+                       : protocol_of(args_text(args, "protocol")) != EVALUATE_PREQUENTIAL
+                           ? "protocol"
+                           : NULL;
+    return idle ? zl_fail(err, ZL_EUSAGE, "--%s and --%s do not go together", asked, idle) : ZL_OK;
+}
+
 static enum zl_status plan_of(const struct args *args, struct evaluate_plan *out,
                               struct zl_error *err)
 {
@@ -32,6 +67,10 @@ static enum zl_status plan_of(const struct args *args, struct evaluate_plan *out
                                   .freeze_items = args_integer(args, "freeze-items"),
                                   .retrain = args_integer(args, "retrain"),
                                   .retrain_window = args_integer(args, "retrain-window")};
+    TRY(check_flags(args, err));
+    TRY(check_file("EVENTS", out->file, err));
+    if (out->items_file)
+        TRY(check_file("--items", out->items_file, err));
     TRY(score_types_parse(args_text(args, "score"), &out->types, err));
     return evaluate_rivals_parse(args_text(args, "baseline"), &out->rivals, err);
 }
@@ -90,6 +129,10 @@ static enum zl_status run_all(const struct evaluate_plan *plan, struct runs *r, 
                                  err));
         TRY(evaluate_compare(r->records, other->records, r->n, &comparison, err));
     }
+    if (r->report.mean.overall.n == 0)
+        fputs("zhiliu evaluate: no event was tested; see --skip, --every, --score, and that the "
+              "file holds events with a reward\n",
+              stderr);
     (json ? evaluate_print_json : evaluate_print_text)(&r->report, other ? &other->report : NULL,
                                                        &comparison);
     return ZL_OK;

@@ -153,6 +153,21 @@ def plot(whole):
     check('plot-quality draws one line', out.stdout.count('<polyline') == 1 and 'a &lt;made-up&gt; platform' in out.stdout, out.stderr)
 
 
+def refused():
+    """What cannot be answered is refused, not answered with something else."""
+    with open(EVENTS) as f:
+        out = subprocess.run([ZHILIU, 'evaluate', '-'], stdin=f, capture_output=True, text=True)
+    check('standard input, which cannot be read twice, is exit 64', out.returncode == 64 and 'pipe' in out.stderr, out.stderr)
+    for asked, idle in (('--ips', '--similar'), ('--snips', '--baseline=bpr'), ('--similar', '--against=none.yaml'),
+                        ('--similar', '--protocol=kfold'), ('--ips', '--seeds=2')):
+        out = run(asked, idle)
+        check('%s and %s together are exit 64' % (asked, idle), out.returncode == 64 and 'do not go together' in out.stderr, out.stderr)
+    bad = os.path.join(WORK, 'bad.jsonl')
+    with open(bad, 'w') as f:
+        f.write('{bad\n' * 10)
+    check('a file of no events is named', 'no event was tested' in run(events=bad).stderr)
+
+
 def main():
     subprocess.run([ZHILIU, 'simulate', '--events', '12000', '--users', '300', '--items', '400', '--seed', '5', '--out', EVENTS,
                     '--items-out', ITEMS], check=True, capture_output=True)
@@ -170,6 +185,7 @@ def main():
     plot(whole)
     out = run('--score', 'likes')
     check('--score with no event type is exit 64', out.returncode == 64, out.stderr)
+    refused()
     failed = results.count(False)
     print('%d passed, %d failed' % (len(results) - failed, failed))
     return 1 if failed else 0
