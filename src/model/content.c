@@ -19,8 +19,8 @@
 #include "base/check.h"
 #include "base/hash.h"
 #include "base/vec.h"
+#include "model/adagrad.h"
 
-#define ADAGRAD_EPSILON 1e-8f
 #define SHRINK 2.0f          /* a trait that only one item has is a second name of that item */
 #define FEATURE_GRAIN 0.1f   /* gathered errors below it are learned from by a sample */
 #define FEATURE_RATE 0.5f    /* of the learning rate: an item's features step together */
@@ -216,19 +216,13 @@ void content_gather(struct content *t, uint32_t item, float d)
         }
 }
 
-static float step_size(float *g, float mean_square, float learning_rate)
-{
-    *g += mean_square;
-    return learning_rate / sqrtf(*g + ADAGRAD_EPSILON);
-}
-
 static void step_feature(struct content *t, uint32_t feature, float a, const float *z,
                          float z_norm2, float learning_rate)
 {
     struct content_feature *f = feature_of(t, feature);
     rows_touch(&t->track, feature);
     vec_add(vector_of(t, feature),
-            -a * step_size(&f->g, a * a * z_norm2 / (float)t->k, learning_rate), z, t->k);
+            -a * adagrad_size(&f->g, a * a * z_norm2 / (float)t->k, learning_rate), z, t->k);
 }
 
 /* Small errors by systematic sampling, as in learn.c. */
@@ -261,7 +255,7 @@ static void step_modality(struct content *t, int m, const float *z, float z_norm
         norm2 += psi[i] * psi[i];
     rows_touch(&t->projection_track, 0);
     float step =
-        g * step_size(&t->projection_g[m], g * g * norm2 * z_norm2 / (float)t->k, learning_rate);
+        g * adagrad_size(&t->projection_g[m], g * g * norm2 * z_norm2 / (float)t->k, learning_rate);
     for (int i = 0; i < t->dims[m]; i++) {
         float *row = projection(t, t->first[m] + i);
         pull += psi[i] * vec_dot(row, z, t->k);

@@ -134,6 +134,14 @@ const struct cooccur_row *cooccur_row(const struct cooccur *c, uint32_t item, do
     return r;
 }
 
+float cooccur_weight(const struct cooccur *c, uint32_t from, uint32_t to, double now)
+{
+    float scale;
+    const struct cooccur_row *r = cooccur_row(c, from, now, &scale);
+    const struct cooccur_entry *e = r ? probe(r, to) : NULL;
+    return e && e->item == to ? scale * e->weight : 0;
+}
+
 /* ---- rows: the table as it lies, so that a loaded row probes and prunes as the written one would ---- */
 
 static uint32_t rows_count(const void *room)

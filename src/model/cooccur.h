@@ -1,6 +1,7 @@
 /* model/cooccur.h - what the same people choose after, and before, an item: decayed, directed counts.
- * Formula  on a positive (u, i), for the last 20 history items h at distance d (1 newest): C[h -> i] += 0.9^(d-1),
- *          C[i -> h] += 0.5 * 0.9^(d-1), all halving when the clock `now` moves by 1 (decay.h);
+ * Formula  on a choice of i with reward r, for the last 20 history items h at distance d (1 newest), w = sqrt(r) times the
+ *          correction of counts (correct.h): C[h -> i] += w 0.9^(d-1), C[i -> h] += 0.5 w 0.9^(d-1), all halving when the clock `now`
+ *          moves by 1 (decay.h);
  *          score(u, j) = (n_j + 1)^-0.3 sum_d 0.8^(d-1) C[h_d -> j] (n_{h_d} + 1)^-0.7, n the decayed count of positives.
  * Memory   a row keeps the 300 strongest of at most 600 items: up to 8 KiB a row, made when it is first written.
  * Owners   rows change only through cooccur_add, which touches them first.
@@ -40,6 +41,8 @@ void cooccur_add(struct cooccur *c, uint32_t from, uint32_t to, float weight, do
 /* NULL: nothing is known. *scale brings the row's weights to `now`. */
 const struct cooccur_row *cooccur_row(const struct cooccur *c, uint32_t item, double now,
                                       float *scale);
+/* C[from -> to] at `now`; 0: nothing is known. A search through the row. */
+float cooccur_weight(const struct cooccur *c, uint32_t from, uint32_t to, double now);
 struct rows_table cooccur_rows(struct cooccur *c);
 
 #endif

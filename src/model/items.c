@@ -1,4 +1,4 @@
-/* Item rows and the few operations that may change them. A learned row lies in one piece, x then q then the scalars, so a step
+/* Item rows and the few operations that may change them. A learned row lies in one piece, x, q, with content c, then the scalars, so a step
  * touches neighbouring lines; counts lie apart, since drawing negatives never needs them. */
 #include <math.h>
 #include <string.h>
@@ -6,9 +6,9 @@
 #include "base/check.h"
 #include "base/hash.h"
 #include "base/vec.h"
+#include "model/adagrad.h"
 #include "model/model_priv.h"
 
-#define ADAGRAD_EPSILON 1e-8f
 #define RENEW_FLOOR 4e-4f /* of the squared length: a smaller move of content changes no list */
 #define INITIAL_SCALE 0.5 /* of a row's length; anything small does (measured) */
 
@@ -82,20 +82,14 @@ struct item_stats *items_stats_to_change(struct items *t, uint32_t item)
     return items_stats(t, item);
 }
 
-static float step_size(float *g, float mean_square, float learning_rate)
-{
-    *g += mean_square;
-    return learning_rate / sqrtf(*g + ADAGRAD_EPSILON);
-}
-
 void items_step_output(struct items *t, uint32_t item, float d, const float *z, float z_norm2,
                        float learning_rate)
 {
     rows_touch(&t->track, item);
     struct item_learned *l = items_learned(t, item);
     float mean_square = d * d * z_norm2 / (float)t->k;
-    vec_add(items_q(t, item), -d * step_size(&l->gq, mean_square, learning_rate), z, t->k);
-    l->b -= d * step_size(&l->gb, d * d, learning_rate);
+    vec_add(items_q(t, item), -d * adagrad_size(&l->gq, mean_square, learning_rate), z, t->k);
+    l->b -= d * adagrad_size(&l->gb, d * d, learning_rate);
     mark_changed(t, item);
 }
 
@@ -105,8 +99,8 @@ void items_step_history(struct items *t, uint32_t item, float w, const float *gz
     rows_touch(&t->track, item);
     struct item_learned *l = items_learned(t, item);
     float mean_square = w * w * gz_norm2 / (float)t->k;
-    vec_add(items_x(t, item), -w * step_size(&l->gx, mean_square, learning_rate), gz, t->k);
-    vec_add(items_q(t, item), -w * step_size(&l->gq, mean_square, learning_rate), gz, t->k);
+    vec_add(items_x(t, item), -w * adagrad_size(&l->gx, mean_square, learning_rate), gz, t->k);
+    vec_add(items_q(t, item), -w * adagrad_size(&l->gq, mean_square, learning_rate), gz, t->k);
     mark_changed(t, item);
 }
 

@@ -6,7 +6,8 @@
  *          kappa * log Q (learn.c; Yi et al., "Sampling-bias-corrected neural modeling for large corpus item recommendations",
  *          RecSys 2019); per-row Adagrad (Duchi, Hazan, Singer 2011, one accumulator a row).
  *          popularity: decayed counts at several half-lives (popularity.c; forward decay, Cormode et al. 2009).
- * Shapes   x, q: rows of k floats (k a multiple of 16), b one float; a row is (x, q, b, Gx, Gq, Gb).
+ * Shapes   x, q, c: rows of k floats (k a multiple of 16), b one float; a row is (x, q, b, Gx, Gq, Gb), with content (x, q, c, b, ..), c the
+ *          part of q that the description says (content.c).
  * Owners   item rows change only through model_batch(), which marks them touched (base/rows.h); nothing outside keeps a pointer to one.
  * Promise  The same events in the same order, from the same rows, give the same rows, byte for byte, however they were batched and on
  *          whatever processor (base/vec.h). Random draws are keyed by (seed, partition, offset, index).

@@ -238,7 +238,7 @@ void window_push(struct model *m, uint32_t item);
 struct rows_table model_global_rows(struct model *m);
 
 /* popularity.c */
-/* Counts `weight` choices; the clock (m->window.n) has just gone on by `ticks`. */
+/* Counts `weight` choices; the clocks (decay.h) and m->window.n have just gone on. */
 void popularity_add(struct model *m, uint32_t item, double weight);
 /* The lists of the most popular, made anew from the rows (after a load). */
 void popularity_rebuild(struct model *m);

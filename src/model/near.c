@@ -54,17 +54,6 @@ static int near_by_taste(const struct model *m, uint32_t item, uint32_t *out)
     return take_sorted(&best, out, 0);
 }
 
-static double tie(const struct model *m, uint32_t from, uint32_t to)
-{
-    float scale;
-    const struct cooccur_row *r =
-        cooccur_row(&m->cooccur, from, m->decay.now[DECAY_COOCCUR], &scale);
-    for (uint32_t i = 0; r && i < r->capacity; i++)
-        if (r->slots[i].item == to)
-            return (double)(scale * r->slots[i].weight);
-    return 0;
-}
-
 static double choices(const struct model *m, uint32_t item)
 {
     return special_exp2(items_stats(&m->items, item)->count - m->decay.now[DECAY_COOCCUR]);
@@ -84,7 +73,9 @@ static int near_by_use(const struct model *m, uint32_t item, uint32_t *out, int 
             continue;
         double norm = sqrt(mine * choices(m, j)), least = fmax(LEAST_USE * norm, LEAST_TIE),
                to = (double)(scale * r->slots[i].weight);
-        double back = to >= least ? tie(m, j, item) : 0; /* seldom asked: it is a search */
+        double back = 0;
+        if (to >= least) /* seldom asked: it is a search */
+            back = (double)cooccur_weight(&m->cooccur, j, item, m->decay.now[DECAY_COOCCUR]);
         float both = (float)((to < back ? to : back) / norm);
         if (back >= least && both >= topk_threshold(&best))
             topk_offer(&best, both, j);

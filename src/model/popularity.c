@@ -1,6 +1,6 @@
-/* Decayed popularity without a decay pass. A count that halves every H events is c(t) = sum over its events of 2^-((t - t_e) / H).
- * Kept is a = log2 c(t) + t / H, which does not change while nothing happens to the item: it is both the stored state and a key that
- * orders items at any time. An event at t makes c = 2^(a - t/H) + 1. (Forward decay: Cormode, Shkapenyuk, Srivastava, Xu, "Forward
+/* Decayed popularity without a decay pass. With t on a clock that runs in half-lives (decay.h) a count is c(t) = sum over its events of
+ * 2^-(t - t_e). Kept is a = log2 c(t) + t, which does not change while nothing happens to the item: it is both the stored state and a key
+ * that orders items at any time. An event at t makes c = 2^(a - t) + 1. (Forward decay: Cormode, Shkapenyuk, Srivastava, Xu, "Forward
  * decay: a practical time decay model for streaming systems", ICDE 2009; the landmark here moves with t, so nothing overflows.) */
 #include <math.h>
 #include <string.h>
@@ -101,7 +101,6 @@ const uint32_t *model_popular(const struct model *m, int half_life, int *n)
     return m->popular[half_life].items;
 }
 
-/* Called when the positive has been counted: m->window.n is its t. */
 void popularity_add(struct model *m, uint32_t item, double weight)
 {
     struct item_stats *s = items_stats_to_change(&m->items, item);

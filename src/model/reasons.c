@@ -9,16 +9,10 @@
 
 static float tie(const struct model *m, uint32_t from, uint32_t to)
 {
-    float scale;
-    const struct cooccur_row *r =
-        cooccur_row(&m->cooccur, from, m->decay.now[DECAY_COOCCUR], &scale);
-    for (uint32_t i = 0; r && i < r->capacity; i++)
-        if (r->slots[i].item == to) {
-            double count =
-                special_exp2(items_stats(&m->items, from)->count - m->decay.now[DECAY_COOCCUR]);
-            return scale * r->slots[i].weight * (float)special_exp2(-0.7 * special_log2(count + 1));
-        }
-    return 0;
+    double now = m->decay.now[DECAY_COOCCUR],
+           count = special_exp2(items_stats(&m->items, from)->count - now);
+    return cooccur_weight(&m->cooccur, from, to, now) *
+           (float)special_exp2(-0.7 * special_log2(count + 1));
 }
 
 static int by_core(const void *a, const void *b)
