@@ -32,7 +32,7 @@ from rig import TOP, Rig  # noqa: E402
 from services import Kafka, Redis  # noqa: E402
 
 rig = Rig("test_docs")
-PAGE_SECONDS = 60
+PAGE_SECONDS = 120  # a page with Kafka takes 15 on an idle machine
 NOT_RUN = {
     "docs/reference/commands.md": "examples of verbs, some of which run for ever",
     "docs/how-to/simulate.md": "a live minute into a Kafka; simulate is tested by test_run_stdout and test_run_feed",
