@@ -36,21 +36,35 @@ static int take_sorted(struct topk *best, uint32_t *out, int n)
     return n;
 }
 
+/* An item may be offered several times. */
+static void offer_near(const struct model *m, uint32_t item, float norm2, uint32_t j,
+                       struct topk *best)
+{
+    const float *other = items_q(&m->items, j);
+    float dot = j == item ? 0 : vec_dot(items_q(&m->items, item), other, m->cfg.k);
+    if (dot <= 0) /* half of all are settled here */
+        return;
+    float cosine = dot / sqrtf(norm2 * vec_dot(other, other, m->cfg.k));
+    if (!(cosine >= LEAST_COSINE && cosine >= topk_threshold(best)))
+        return;
+    for (int i = 0; i < best->n; i++)
+        if (best->heap[i].key == j)
+            return;
+    topk_offer(best, cosine, j);
+}
+
 static int near_by_taste(const struct model *m, uint32_t item, uint32_t *out)
 {
     struct topk_entry heap[NEAR_MAX];
     struct topk best = {.heap = heap, .n_max = m->cfg.dislike_neighbours, .before = lower_first};
+    const struct window *w = &m->window;
     const float *q = items_q(&m->items, item);
     float norm2 = vec_dot(q, q, m->cfg.k);
-    for (uint32_t j = 0; j < m->items.count; j++) {
-        const float *other = items_q(&m->items, j);
-        float dot = j == item ? 0 : vec_dot(q, other, m->cfg.k);
-        if (dot <= 0) /* half of all are settled here */
-            continue;
-        float cosine = dot / sqrtf(norm2 * vec_dot(other, other, m->cfg.k));
-        if (cosine >= LEAST_COSINE && cosine >= topk_threshold(&best))
-            topk_offer(&best, cosine, j);
-    }
+    for (uint32_t j = 0; m->items.count <= NEAR_SCANNED && j < m->items.count; j++)
+        offer_near(m, item, norm2, j, &best);
+    for (uint64_t i = 1;
+         m->items.count > NEAR_SCANNED && i <= w->n && i <= w->size && i <= NEAR_SCANNED; i++)
+        offer_near(m, item, norm2, w->items[(w->n - i) % w->size], &best);
     return take_sorted(&best, out, 0);
 }
 

@@ -41,7 +41,7 @@ static void give(struct model *m, enum zl_event_type type, uint32_t user, uint32
 static struct model *learned_model(void)
 {
     struct model_config cfg = {.max_users = 1000,
-                               .max_items = 1024,
+                               .max_items = 32768,
                                .k = 64,
                                .history = 20,
                                .negatives = 32,
@@ -107,6 +107,30 @@ static void an_item_that_nobody_chose_is_near_nothing(void **state)
     assert_int_equal(near_items(m, N_ITEMS + 3, near), 0);
     m->cfg.dislike_neighbours = 0;
     assert_int_equal(near_items(m, 3, near), 0);
+    model_close(m);
+}
+
+static void in_a_large_catalogue_taste_is_asked_of_the_newest_choices(void **state)
+{
+    (void)state;
+    struct model *m = learned_model();
+    uint32_t before[2 * NEAR_MAX], near[2 * NEAR_MAX], twin = N_ITEMS + 3;
+    memcpy(items_q(&m->items, twin), items_q(&m->items, 7), 64 * sizeof(float));
+    int n = near_items(m, 7, before);
+    assert_int_equal(before[0], twin); /* nobody chose it, but there is time to look at all */
+    for (uint32_t i = N_ITEMS + 10; i <= NEAR_SCANNED; i++)
+        model_know_item(m, i);
+    int n_now = near_items(m, 7, near);
+    assert_true(n_now >= n - 1);
+    for (int i = 1; i < n; i++) {
+        bool there = false;
+        for (int k = 0; k < n_now; k++) {
+            assert_int_not_equal(near[k], twin);
+            assert_true(k == 0 || near[k] != near[k - 1]);
+            there |= near[k] == before[i];
+        }
+        assert_true(there);
+    }
     model_close(m);
 }
 
@@ -236,6 +260,7 @@ int main(void)
         cmocka_unit_test(many_dislikes_keep_the_newest_hidden_items),
         cmocka_unit_test(hidden_items_are_in_the_users_row),
         cmocka_unit_test(neither_the_disliked_nor_its_neighbours_stand_in_the_list),
+        cmocka_unit_test(in_a_large_catalogue_taste_is_asked_of_the_newest_choices),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
