@@ -6,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-#define BINS 256
+#define BINS 64
 #define EDGE 64 /* entries of one bin that are compared; more (many equal scores): all are sorted */
 
 static bool better(const struct topk *t, struct topk_entry a, struct topk_entry b)

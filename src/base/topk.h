@@ -40,6 +40,15 @@ void topk_bag_cut(struct topk_bag *b);
 /* Cuts, then sorts, best first. */
 void topk_bag_sort(struct topk_bag *b);
 
+/* Room for how many more. When that is less than `least` (room >= n_best + least) the bag is cut first. For a loop that fills it itself, with
+ * n in a register. */
+static inline int topk_bag_space(struct topk_bag *b, int least)
+{
+    if (b->room - b->n < least)
+        topk_bag_cut(b);
+    return b->room - b->n;
+}
+
 /* wanted: score >= threshold (so it is no NaN), and what else is asked for; otherwise it is forgotten. No branch is needed to choose. */
 static inline void topk_bag_put(struct topk_bag *b, float score, uint32_t key, bool wanted)
 {

@@ -7,7 +7,8 @@
 #include "base/vec.h"
 #include "rank/rank_priv.h"
 
-#define SAMPLE 256         /* draws of what stands for the rest */
+#define SAMPLE 256 /* draws of what stands for the rest */
+#define SHOWN_BITS 2048
 #define NEWEST 64          /* newest items that are hardly chosen yet, at most, */
 #define NEWEST_LOOKED 256U /* among so many of the newest */
 
@@ -67,17 +68,31 @@ VEC_CLONES static bool any_reaches(const float *scores, float threshold)
     return n > 0;
 }
 
+/* A bag is filled with n in a register and no branch: most of the time of a small catalogue is spent here. */
+static void put_panel(const struct rank *r, const struct query *q, uint32_t first,
+                      struct topk_bag *best)
+{
+    uint32_t end = first + PANEL < r->pack.n_items ? first + PANEL : r->pack.n_items;
+    topk_bag_space(best, PANEL);
+    struct topk_entry *entries = best->entries;
+    const uint8_t *served = r->served + first;
+    uint32_t unmet = ~(uint32_t)(q->met[first / 64] >> (first % 64));
+    float threshold = best->threshold;
+    int n = best->n;
+    for (uint32_t i = 0; i < end - first; i++) {
+        float score = q->core[first + i];
+        entries[n] = (struct topk_entry){score, first + i};
+        n += (score >= threshold) & served[i] & (int)(unmet >> i & 1);
+    }
+    best->n = n;
+}
+
 static void best_of_core(struct rank *r, const struct query *q, int n)
 {
     struct topk_bag best = bag_of(r, n);
-    for (uint32_t first = 0; first < r->pack.n_items; first += PANEL) {
-        if (!any_reaches(q->core + first, best.threshold))
-            continue;
-        uint32_t end = first + PANEL < r->pack.n_items ? first + PANEL : r->pack.n_items;
-        for (uint32_t i = first; i < end; i++)
-            topk_bag_put(&best, q->core[i], i,
-                         (q->core[i] >= best.threshold) & rank_eligible(r, q, i));
-    }
+    for (uint32_t first = 0; first < r->pack.n_items; first += PANEL)
+        if (any_reaches(q->core + first, best.threshold))
+            put_panel(r, q, first, &best);
     choose_best(r, &best);
 }
 
@@ -85,10 +100,17 @@ static void best_of_cooccur(struct rank *r, const struct query *q, int n)
 {
     struct topk_bag best = bag_of(r, n);
     const float *sums = (const float *)(const void *)r->sums.rows;
-    for (uint32_t i = 0; i < r->n_touched; i++) {
-        uint32_t item = r->touched[i];
-        topk_bag_put(&best, sums[item], item,
-                     (sums[item] >= best.threshold) & rank_eligible(r, q, item));
+    for (uint32_t i = 0; i < r->n_touched;) {
+        uint32_t left = r->n_touched - i, space = (uint32_t)topk_bag_space(&best, PANEL);
+        uint32_t end = i + (left < space ? left : space);
+        float threshold = best.threshold;
+        int in_bag = best.n;
+        for (; i < end; i++) {
+            uint32_t item = r->touched[i];
+            best.entries[in_bag] = (struct topk_entry){sums[item], item};
+            in_bag += (sums[item] >= threshold) & rank_eligible(r, q, item);
+        }
+        best.n = in_bag;
     }
     choose_best(r, &best);
 }
@@ -136,13 +158,27 @@ void candidates_done(struct rank *r)
 
 /* ---- features and scores ---- */
 
+/* Bits of items that were shown: most candidates were not, and need not be looked for. */
+static void mark_shown(const struct query *q, uint64_t shown[SHOWN_BITS / 64])
+{
+    memset(shown, 0, SHOWN_BITS / 8);
+    for (uint32_t i = 0; i < q->n_shown; i++) {
+        uint32_t bit = q->shown[i].item % SHOWN_BITS;
+        shown[bit / 64] |= 1ULL << bit % 64;
+    }
+}
+
 static void mix(struct rank *r, const struct query *q, int from)
 {
     struct candidates *c = &r->candidates;
     int bucket;
     const double *w = model_mixer(r->model, q->user, &bucket);
-    for (int i = from; i < c->n; i++)
-        c->scores[i] = -rank_penalty(r, q, c->items[i]);
+    uint64_t shown[SHOWN_BITS / 64];
+    mark_shown(q, shown);
+    for (int i = from; i < c->n; i++) {
+        uint32_t bit = c->items[i] % SHOWN_BITS;
+        c->scores[i] = shown[bit / 64] >> bit % 64 & 1 ? -rank_penalty(r, q, c->items[i]) : 0;
+    }
     for (int k = 0; k < MODEL_PARTS; k++) {
         const float *f = column(c, k);
         for (int i = from; i < c->n; i++)

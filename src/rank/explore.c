@@ -65,7 +65,7 @@ static struct topk_bag bag_of(struct rank *r, int most)
 {
     return (struct topk_bag){.entries = r->heap,
                              .n_best = most,
-                             .room = MAX_CANDIDATES,
+                             .room = 3 * EXPLORE_POOL,
                              .threshold = -INFINITY,
                              .before = by_item,
                              .ctx = &r->candidates};
@@ -122,14 +122,17 @@ static void add_warm(struct rank *r, uint8_t *chosen, struct explore_pool *pool)
 static void sort_pool(const struct candidates *c, int n_cold, struct explore_pool *pool)
 {
     int at[EXPLORE_POOL];
-    memcpy(at, pool->at, (size_t)pool->n * sizeof at[0]);
+    uint32_t items[EXPLORE_POOL];
     for (int i = 0; i < pool->n; i++) {
-        uint32_t item = c->items[at[i]];
+        at[i] = pool->at[i];
+        items[i] = c->items[at[i]];
+    }
+    for (int i = 0; i < pool->n; i++) {
         int place = 0;
         for (int j = 0; j < pool->n; j++) /* counting has no branches, and 64 are few */
-            place += c->items[at[j]] < item;
+            place += items[j] < items[i];
         pool->at[place] = at[i];
-        pool->items[place] = item;
+        pool->items[place] = items[i];
         pool->gone[place] = false;
         pool->cold[place] = i < n_cold;
     }
@@ -152,8 +155,9 @@ static void prior_means(const struct candidates *c, const struct explore_pool *p
         sum += (double)e[i];
         n += pool->cold[i] == cold;
     }
+    double scale = mean * n / sum;
     for (int i = 0; i < pool->n; i++) {
-        double m = mean * (double)e[i] * n / sum;
+        double m = scale * (double)e[i];
         if (pool->cold[i] == cold)
             means[i] = m < PRIOR_MOST ? m : PRIOR_MOST;
     }
@@ -206,13 +210,12 @@ int explore_chances(const struct explore_pool *pool, const uint8_t *allowed,
         n += pi[i] > 0;
         sum += pi[i] * pool->weights[i];
     }
-    for (int i = 0; i < pool->n; i++) {
-        if (pi[i] == 0)
-            continue;
-        double share =
-            sum > 0 ? pool->weights[i] / sum : 1.0 / n; /* 0: all are far below who is gone */
-        pi[i] = (1 - pool->floor) * share + pool->floor / n;
-    }
+    if (n == 0)
+        return 0;
+    bool flat = sum <= 0; /* all are far below who is gone */
+    double scale = (1 - pool->floor) / (flat ? n : sum), least = pool->floor / n;
+    for (int i = 0; i < pool->n; i++)
+        pi[i] *= (flat ? 1 : pool->weights[i]) * scale + least;
     return n;
 }
 

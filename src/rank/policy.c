@@ -58,7 +58,7 @@ static void order_best(struct rank *r, int most)
     const struct candidates *c = &r->candidates;
     struct topk_bag best = {.entries = r->heap,
                             .n_best = most,
-                            .room = MAX_CANDIDATES,
+                            .room = 3 * most < MAX_CANDIDATES ? 3 * most + 1 : MAX_CANDIDATES,
                             .threshold = -INFINITY,
                             .before = before,
                             .ctx = r};
@@ -74,7 +74,7 @@ static void order_best(struct rank *r, int most)
 
 bool policy_is_open(const struct rank *r, int place)
 {
-    return r->build.version && explore_is_open(r->build.policy, r->cfg.n, place);
+    return r->build.open[place - 1];
 }
 
 static void put(struct rank *r, int place, int candidate, enum zl_slot slot, double propensity)
@@ -241,6 +241,8 @@ void policy_lay(struct rank *r, struct query *q, const struct zl_version *versio
     bool explores = version && explore_open_places(p, r->cfg.n) > 0 &&
                     r->candidates.n_listed > r->cfg.n; /* else all of them are on the list */
     b->version = explores ? version : NULL;
+    for (int i = 0; i < r->cfg.n; i++)
+        b->open[i] = explores && explore_is_open(p, r->cfg.n, i + 1);
     if (explores || p->fresh.most > 0)
         candidates_add_newest(r, q);
     add_conversion(r, q);

@@ -69,6 +69,7 @@ struct build {
     uint8_t used[MAX_CANDIDATES], fresh[MAX_CANDIDATES];
     float conversion[MAX_CANDIDATES]; /* part of the score */
     float alike[MAX_CANDIDATES];      /* to the most alike on the list so far */
+    bool open[ZL_MAX_LIST];           /* left to chance */
     int list[ZL_MAX_LIST];            /* candidate at each place; OPEN: left to chance */
     int passed[ZL_MAX_LIST];          /* best candidate that a rule passed over there, or -1 */
     uint8_t slots[ZL_MAX_LIST];
