@@ -82,12 +82,12 @@ static void take_best(struct topk_bag *best, uint8_t *chosen, struct explore_poo
 }
 
 /* Candidates that may be drawn and were hardly ever chosen; how many. */
-static int find_cold(const struct rank *r, const uint8_t *taken, int cold[MAX_CANDIDATES])
+static int find_cold(const struct rank *r, const uint8_t *taken, uint16_t cold[MAX_CANDIDATES])
 {
     const struct candidates *c = &r->candidates;
     int n = 0;
     for (int i = 0; i < c->n; i++) {
-        cold[n] = i;
+        cold[n] = (uint16_t)i;
         n += !taken[i] & (model_item_positives(r->model, c->items[i]) <= RANK_COLD);
     }
     return n;
@@ -97,15 +97,15 @@ static void add_cold(struct rank *r, const uint8_t *taken, uint8_t *chosen,
                      struct explore_pool *pool)
 {
     const float *core = r->candidates.f + (size_t)MODEL_CORE * MAX_CANDIDATES;
-    int cold[MAX_CANDIDATES], n = find_cold(r, taken, cold);
+    uint16_t cold[MAX_CANDIDATES]; /* small: it is cleared at each call */
+    int n = find_cold(r, taken, cold);
     struct topk_bag best = bag_of(r, BEST_COLD);
     for (int i = 0; i < n; i++)
-        topk_bag_put(&best, core[cold[i]], (uint32_t)cold[i], core[cold[i]] >= best.threshold);
+        topk_bag_put(&best, core[cold[i]], cold[i], core[cold[i]] >= best.threshold);
     take_best(&best, chosen, pool);
     struct topk_bag newest = bag_of(r, COLD_POOL - pool->n);
     for (int i = 0; i < n; i++) /* items are numbered in the order they became known */
-        topk_bag_put(&newest, (float)r->candidates.items[cold[i]], (uint32_t)cold[i],
-                     !chosen[cold[i]]);
+        topk_bag_put(&newest, (float)r->candidates.items[cold[i]], cold[i], !chosen[cold[i]]);
     take_best(&newest, chosen, pool);
 }
 
