@@ -50,7 +50,7 @@ void checkpoint_register_guard(struct checkpoint *c, struct guard *g);
 
 /* Fills tables and positions from the best usable files. ZL_ENOENT: there is none, start afresh. Damaged files are named in log lines
  * and passed over for older ones, then renamed to NAME.set-aside, with all that lies beyond the chosen moment. ZL_EBADDATA: files are
- * there but none is usable, or they are of another version or pipeline. When a table's read() refuses a row the tables are half
+ * there but none is usable; ZL_ECONFIG: they are of another version or pipeline. When a table's read() refuses a row the tables are half
  * filled: the caller must stop. */
 MUST_CHECK enum zl_status checkpoint_load(struct checkpoint *c, struct zl_positions *positions,
                                           struct zl_error *err);

@@ -127,7 +127,7 @@ static enum zl_status verify(struct load *l, struct found *f, struct link **out)
     }
     close_link(k);
     if (st == ZL_ECONFIG)
-        return zl_fail(l->err, ZL_EBADDATA, "%s", why.text);
+        return zl_fail(l->err, st, "%s", why.text);
     f->bad = true;
     pass_over(l, &why);
     return ZL_OK;
