@@ -68,6 +68,7 @@ struct config {
     struct {
         int64_t k, history, negatives, window, seed, max_users;
         int64_t dislike_neighbours;
+        double watch_floor;
         double learning_rate, gamma, beta;
         int64_t session_gap;
         bool content;

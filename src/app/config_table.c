@@ -164,6 +164,9 @@ static const struct config_row rows[] = {
         "recent positives that negatives are drawn from"),
     INT("model.seed", model.seed, 0, EXACT_MAX, "1", CONFIG_SHAPES,
         "of every random draw: the same log and seed give the same state"),
+    REAL(
+        "model.watch_floor", model.watch_floor, 0, 0.99, "0.3", 0,
+        "a watch of no higher rank teaches nothing but that the item was met (reward.watch: rank)"),
     INT("model.dislike_neighbours", model.dislike_neighbours, 0, 50, "10", 0,
         "items near a disliked one that leave this user's lists too, for 30 days: by taste and by "
         "use each"),

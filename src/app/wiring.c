@@ -75,6 +75,12 @@ static void modalities_of(const struct config *cfg, int n_features[ZL_N_MODALITI
     n_features[ZL_TEXT] = strstr(wanted, "text") ? n_features[ZL_TEXT] : 0;
 }
 
+/* Only a rank says how many watched less. */
+static double least_watch(const struct config *cfg)
+{
+    return cfg->reward.watch == 0 ? cfg->model.watch_floor * cfg->reward.weights[ZL_WATCH] : 0;
+}
+
 static struct model_config model_of(const struct config *cfg)
 {
     struct convert_config convert = {.max_courses = MAX_COURSES,
@@ -95,6 +101,8 @@ static struct model_config model_of(const struct config *cfg)
                                  .gamma = cfg->model.gamma,
                                  .beta = cfg->model.beta,
                                  .kappa = 0.5,
+                                 .watch_least = least_watch(cfg),
+                                 .watch_most = cfg->reward.weights[ZL_WATCH],
                                  .half_lives = {20000, 2000, 300},
                                  .cooccur_half_life = 200000,
                                  .half_life_ms = {2.6 * HOUR_MS, 0.25 * HOUR_MS, HOUR_MS / 24},

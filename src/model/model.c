@@ -173,13 +173,13 @@ static bool learn_event(struct model *m, struct user *u, const struct zl_event *
     struct rng rng = rng_at(m->cfg.seed, (uint64_t)ev->from.partition, (uint64_t)ev->from.offset,
                             (uint64_t)ev->from.index);
     if (ev->item != ZL_NO_INDEX)
-        return learn_item(m, u, ev->item, ev->reward_micro, session, ev, &rng);
+        return learn_item(m, u, ev->item, model_choice(m, ev), session, ev, &rng);
     uint32_t items[USER_COURSE_ITEMS];
     int n = ev->course == ZL_NO_INDEX ? 0 : users_course_items(u, ev->course, ev->at_ms, items);
     bool learned = false;
     for (int i = n - 1; i >= 0; i--) /* the newest last: it ends at the front of the history */
         learned |=
-            learn_item(m, u, items[i], (int64_t)(credit[n - 1][i] * (double)ev->reward_micro),
+            learn_item(m, u, items[i], (int64_t)(credit[n - 1][i] * (double)model_choice(m, ev)),
                        session, ev, &rng);
     return learned;
 }
@@ -202,7 +202,8 @@ static void remember(struct model *m, struct user *u, const struct zl_event *ev)
         remember_impression(m, u, ev);
         return;
     }
-    users_forget_impression(u, ev->item);
+    if (ev->type != ZL_WATCH || model_choice(m, ev) > 0)
+        users_forget_impression(u, ev->item); /* else a choice may still answer it */
     users_note_seen(u, ev->item);
     if (is_dislike(ev->type)) {
         struct model_history_entry gone;
@@ -213,9 +214,9 @@ static void remember(struct model *m, struct user *u, const struct zl_event *ev)
     }
 }
 
-static bool teaches(const struct user *u, const struct zl_event *ev)
+static bool teaches(const struct model *m, const struct user *u, const struct zl_event *ev)
 {
-    return ev->reward_micro > 0 && ev->weight > 0 && !u->opted_out;
+    return model_choice(m, ev) > 0 && ev->weight > 0 && !u->opted_out;
 }
 
 static void take_event(struct model *m, struct zl_event *ev)
@@ -226,7 +227,7 @@ static void take_event(struct model *m, struct zl_event *ev)
     count_event(m, u, ev);
     convert_event(m, u, ev); /* predicts, so before anything is learned */
     uint32_t session = users_session(&m->users, u, ev);
-    if (teaches(u, ev) && learn_event(m, u, ev, session))
+    if (teaches(m, u, ev) && learn_event(m, u, ev, session))
         ev->outcome = ZL_LEARNED;
     remember(m, u, ev);
 }

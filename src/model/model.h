@@ -56,6 +56,9 @@ struct model_config {
     double cooccur_half_life;                                    /* choices */
     double half_life_ms[MODEL_HALF_LIVES], cooccur_half_life_ms; /* event time */
     int64_t session_gap_ms;                                      /* 30 min */
+    /* A watch worth watch_least or less is no choice: nothing is learned from it, but that the item was met. One worth watch_most or
+     * more counts as it is, those between from 0 on (choice.c). watch_least 0: each watch counts as it is. */
+    double watch_least, watch_most;
     bool content;                    /* items begin as what their description says of them */
     double adversarial;              /* 0..1, see adversary.c; 0: off */
     uint32_t max_features;           /* different traits of all items that may ever be known */
@@ -82,6 +85,9 @@ typedef void (*model_test)(void *ctx, const struct zl_event *ev);
 /* Counts, remembers and learns each event with outcome ZL_COUNTED (guard passed it, indexes are set), in order; one that taught
  * something leaves with ZL_LEARNED, the others are left as they are. */
 void model_batch(struct model *m, struct zl_event *events, int n, model_test test, void *ctx);
+
+/* What the event teaches as a choice, in millionths of a reward; 0: it is none (choice.c). */
+int64_t model_choice(const struct model *m, const struct zl_event *ev);
 
 /* Makes an item that the catalogue describes known to ranking before its first event. */
 void model_know_item(struct model *m, uint32_t item);

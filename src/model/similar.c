@@ -46,7 +46,7 @@ bool model_similar_pair(const struct model *m, const struct zl_event *ev, uint32
 {
     uint32_t n;
     const struct model_history_entry *h = model_similar_history(m, ev->user, &n);
-    if (n == 0 || ev->item == ZL_NO_INDEX || ev->reward_micro <= 0 || ev->weight <= 0)
+    if (n == 0 || ev->item == ZL_NO_INDEX || model_choice(m, ev) <= 0 || ev->weight <= 0)
         return false;
     for (uint32_t i = 0; i < n; i++)
         if (h[i].item == ev->item)
