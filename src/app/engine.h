@@ -34,15 +34,15 @@ struct engine_options {
     bool serve;
     const char *checkpoint_path; /* overrides the config's; NULL: as the config says; "": none */
     bool read_only;              /* inspect: load the state and nothing else; no source, no sink */
-    const struct zl_positions *from;  /* replay: start here instead of at the earliest */
-    const struct zl_positions *until; /* replay: stop here */
-    const char *file, *items_file;    /* replay: read these instead of the config's source */
-    engine_test test;                 /* NULL: every event with an item is tested */
-    engine_scored scored;             /* NULL: no tests */
+    const struct zl_positions *from;      /* replay: start here instead of at the earliest */
+    const struct zl_positions *until;     /* replay: stop here */
+    const char *file, *items_file;        /* replay: read these instead of the config's source */
+    engine_test test;                     /* NULL: every event with an item is tested */
+    engine_scored scored;                 /* NULL: no tests */
     engine_similar_scored similar_scored; /* NULL: no scores */
-    engine_use_of use;                /* NULL: all are learned */
-    bool each_event; /* one after another, as a file is served */
-    bool feed;       /* no source: engine_feed() in place of engine_run() */
+    engine_use_of use;                    /* NULL: all are learned */
+    bool each_event;                      /* one after another, as a file is served */
+    bool feed;                            /* no source: engine_feed() in place of engine_run() */
     bool hold_items; /* described items are not served before they exist (catalog_config.hold) */
     int64_t freeze_items; /* tests see item rows as of the last of every so many positives; 0: no */
     void *ctx;

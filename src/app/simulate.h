@@ -31,7 +31,7 @@ struct simulate_config {
     /* Closed loop: who makes the lists (borrowed while open); NULL: the platform itself chooses what is shown. */
     const struct simulate_lists *lists;
     uint64_t open_events; /* so many come before the loop is closed: the platform's choice */
-    int page; /* places of a list that are read at once, 1 .. SIMULATE_PAGE */
+    int page;             /* places of a list that are read at once, 1 .. SIMULATE_PAGE */
 };
 
 /* All that a file of events (no keys, no clock of its own) can hold; with Kafka add the other two; bad_features needs items. */

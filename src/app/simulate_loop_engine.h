@@ -18,7 +18,7 @@ typedef void (*simulate_loop_read)(void *ctx, struct zl_span user_id,
 struct simulate_loop_engine_config {
     struct simulate_config world;  /* lists are filled in */
     const struct config *pipeline; /* borrowed until close; source and sink are not used */
-    simulate_loop_read read; /* NULL: nobody wants to know */
+    simulate_loop_read read;       /* NULL: nobody wants to know */
     void *ctx;
     FILE *events, *items; /* the log as JSON lines; NULL: not wanted */
 };

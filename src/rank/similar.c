@@ -38,9 +38,11 @@ struct rank_similar {
     uint32_t candidates[MAX_CANDIDATES];
     float f[MODEL_PARTS * MAX_CANDIDATES]; /* by column, as the model makes them */
     float scores[MAX_CANDIDATES];
-    struct topk_entry heap[BEST_BY_CORE > RANK_SIMILAR_MAX ? BEST_BY_CORE : RANK_SIMILAR_MAX];
+    struct topk_entry heap[BEST_BY_CORE];
     struct rank_similar_list list;
 };
+
+_Static_assert(BEST_BY_CORE >= RANK_SIMILAR_MAX, "one heap serves the best by core and the list");
 
 static const int column_of[RANK_SIMILAR_PARTS] = {MODEL_CORE, MODEL_COOCCUR, MODEL_POP_MIDDLE};
 
