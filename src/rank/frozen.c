@@ -51,7 +51,8 @@ void frozen_close(struct frozen *f)
 void frozen_step(struct frozen *f, const struct model *m)
 {
     uint32_t from = f->pack.n_items, n = model_items(m);
-    if (model_positives(m) >= f->copied_at + (uint64_t)f->every) {
+    /* a reward that grows moves rows and is no positive: 1 means always */
+    if (f->every <= 1 || model_positives(m) >= f->copied_at + (uint64_t)f->every) {
         f->copied_at = model_positives(m);
         from = 0;
     }
