@@ -33,16 +33,6 @@ struct walk {
     bool tested; /* the event under way */
 };
 
-static bool has_met(const struct model *m, uint32_t user, uint32_t item)
-{
-    uint32_t n;
-    const uint32_t *seen = model_seen(m, user, &n);
-    for (uint32_t i = 0; i < n; i++)
-        if (seen[i] == item)
-            return true;
-    return false;
-}
-
 /* A like after the watch of the same item asks nothing of a list: lists never hold what the user has met. */
 static bool is_testable(const struct walk *w, const struct zl_event *ev)
 {
@@ -51,7 +41,7 @@ static bool is_testable(const struct walk *w, const struct zl_event *ev)
         return false;
     if (plan->types ? !(plan->types >> ev->type & 1) : ev->reward_micro <= 0)
         return false;
-    return !has_met(engine_model(w->engine), ev->user, ev->item);
+    return !model_has_met(engine_model(w->engine), ev->user, ev->item);
 }
 
 /* Of the user's fold, or after the moment of the holdout. */

@@ -230,18 +230,14 @@ void publish_forget(struct publish *p, uint32_t user)
         stand(p, user, DUE_CUT);
 }
 
-static bool has_met(const struct publish *p, uint32_t user, uint32_t item)
+/* Neither may stand on a list that stays. */
+static bool is_met_or_hidden(const struct publish *p, uint32_t user, uint32_t item)
 {
-    uint32_t n, hidden[MODEL_HIDDEN];
-    const uint32_t *seen = model_seen(p->model, user, &n);
-    for (uint32_t i = 0; i < n; i++)
-        if (seen[i] == item)
-            return true;
-    n = model_hidden(p->model, user, hidden);
+    uint32_t hidden[MODEL_HIDDEN], n = model_hidden(p->model, user, hidden);
     for (uint32_t i = 0; i < n; i++)
         if (hidden[i] == item)
             return true;
-    return false;
+    return model_has_met(p->model, user, item);
 }
 
 /* An old list of the same base has other items only where chance chose. Those of the new list have just been found unmet. */
@@ -249,7 +245,7 @@ static bool shows_what_was_met(const struct publish *p, const struct entry *e,
                                const struct zl_slate *s)
 {
     for (int i = 0; i < e->n; i++)
-        if ((i >= s->n || e->list[i] != s->items[i]) && has_met(p, s->user, e->list[i]))
+        if ((i >= s->n || e->list[i] != s->items[i]) && is_met_or_hidden(p, s->user, e->list[i]))
             return true;
     return false;
 }

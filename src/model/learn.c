@@ -7,6 +7,8 @@
  *   q_j -= lr/sqrt(Gq_j) d_j z;  b_j -= lr/sqrt(Gb_j) d_j                     G grows by the mean square of the gradient
  *   g_z = sum_j d_j q_j;  x_h, q_h -= lr/sqrt(G_h) w_h g_z                    both vectors of each history item
  *
+ * (rows of outputs and features move by the d_j of a sample, where these are tiny: thin())
+ *
  * Q(j) is j's share of the window that negatives are drawn from (floor: half an entry). Every gradient of an output row is a multiple
  * of z and every gradient of a history row a multiple of g_z, so an accumulator needs one norm, not one a row. */
 #include <math.h>

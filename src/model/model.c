@@ -335,6 +335,11 @@ const uint32_t *model_seen(const struct model *m, uint32_t user, uint32_t *n)
     return u->seen.items;
 }
 
+bool model_has_met(const struct model *m, uint32_t user, uint32_t item)
+{
+    return user < m->users.count && users_has_seen(users_row(&m->users, user), item);
+}
+
 const struct model_impressed *model_impressions(const struct model *m, uint32_t user, uint32_t *n)
 {
     *n = 0;

@@ -3,7 +3,7 @@
  *          newest (learn.c);
  *          score(u, j) = z_u . q_j + b_j;
  *          step: -r * log softmax of the chosen item among n negatives drawn from the newest B positives, each logit minus
- *          kappa * log Q (learn.c; Yi et al., "Sampling-bias-corrected neural modeling for large corpus item recommendations",
+ *          kappa * log Q; of tiny errors a sample moves rows (learn.c; Yi et al., "Sampling-bias-corrected neural modeling for large corpus item recommendations",
  *          RecSys 2019); per-row Adagrad (Duchi, Hazan, Singer 2011, one accumulator a row).
  *          popularity: decayed counts at several half-lives (popularity.c; forward decay, Cormode et al. 2009).
  * Shapes   x, q, c: rows of k floats (k a multiple of 16), b one float; a row is (x, q, b, Gx, Gq, Gb), with content (x, q, c, b, ..), c the
@@ -164,6 +164,8 @@ double model_explored_mean(const struct model *m);
 const uint32_t *model_seen(const struct model *m, uint32_t user, uint32_t *n);
 /* Items near one that the user disliked within 30 days of the user's clock (near.h); returns how many. */
 uint32_t model_hidden(const struct model *m, uint32_t user, uint32_t out[MODEL_HIDDEN]);
+/* O(seen). */
+bool model_has_met(const struct model *m, uint32_t user, uint32_t item);
 /* Shown without a watch: items and how often. Lent likewise. */
 struct model_impressed {
     uint32_t item, times;

@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "base/rng.h"
 #include "model/model.h"
+#include "support/copied_rows.h"
 
 #define N_MESSAGES 4000
 #define N_USERS 25
@@ -189,18 +190,9 @@ static void feed(struct engine *e, int from, int to)
 
 static void copy_rows(struct engine *from, struct engine *to)
 {
-    struct zl_error err;
     assert_int_equal(from->n_tables, to->n_tables);
-    for (int i = 0; i < from->n_tables; i++) {
-        struct rows_table *a = &from->tables[i], *b = &to->tables[i];
-        for (uint32_t key = 0; key < a->count(a->room); key++) {
-            struct rows_buffer bytes = {0};
-            a->write(a->room, key, &bytes);
-            struct rows_cursor in = {.at = bytes.bytes, .end = bytes.bytes + bytes.len};
-            assert_int_equal(b->read(b->room, key, &in, &err), ZL_OK);
-            rows_buffer_release(&bytes);
-        }
-    }
+    for (int i = 0; i < from->n_tables; i++)
+        copy_table(&from->tables[i], &to->tables[i]);
     to->positions = from->positions;
     batch_describe_again(to);
     model_loaded(to->model);

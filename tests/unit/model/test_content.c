@@ -10,9 +10,9 @@
 
 #include <cmocka.h>
 
-#include "app/checkpoint.h"
 #include "base/vec.h"
 #include "model/model_priv.h"
+#include "support/copied_rows.h"
 
 #define K 16
 #define DIM 5
@@ -239,42 +239,20 @@ static void an_updated_description_replaces_the_features(void **state)
     model_close(m);
 }
 
-static uint64_t digest(struct model *m)
-{
-    struct rows_table t[MODEL_TABLES];
-    return checkpoint_digest(t, model_rows(m, t, MODEL_TABLES));
-}
-
-static void copy_rows(struct model *from, struct model *to)
-{
-    struct rows_table a[MODEL_TABLES], b[MODEL_TABLES];
-    struct zl_error err;
-    int n = model_rows(from, a, MODEL_TABLES);
-    model_rows(to, b, MODEL_TABLES);
-    for (int i = 0; i < n; i++)
-        for (uint32_t key = 0; key < a[i].count(a[i].room); key++) {
-            struct rows_buffer bytes = {0};
-            a[i].write(a[i].room, key, &bytes);
-            struct rows_cursor in = {.at = bytes.bytes, .end = bytes.bytes + bytes.len};
-            assert_int_equal(b[i].read(b[i].room, key, &in, &err), ZL_OK);
-            rows_buffer_release(&bytes);
-        }
-    for (uint32_t i = 0; i < 60; i++)
-        describe(to, i, i % 2, true);
-    model_loaded(to);
-}
-
 static void learning_with_content_goes_on_from_copied_rows_to_the_same_bytes(void **state)
 {
     (void)state;
     struct model *a = taught(300), *b = open_model();
-    copy_rows(a, b);
-    assert_int_equal(digest(a), digest(b));
+    copy_model_rows(a, b);
+    for (uint32_t i = 0; i < 60; i++)
+        describe(b, i, i % 2, true);
+    model_loaded(b);
+    assert_int_equal(model_digest(a), model_digest(b));
     for (int64_t i = 300; i < 600; i++) {
         like(a, i);
         like(b, i);
     }
-    assert_int_equal(digest(a), digest(b));
+    assert_int_equal(model_digest(a), model_digest(b));
     model_close(a);
     model_close(b);
 }
@@ -284,18 +262,18 @@ static void adversarial_weight_zero_changes_nothing_and_more_moves_the_rows(void
     (void)state;
     struct model *m = taught(100);
     struct rng rng = {1};
-    uint64_t before = digest(m);
+    uint64_t before = model_digest(m);
     memset(m->z, 0, K * sizeof *m->z);
     m->z[3] = 2;
     memset(m->gz, 0, K * sizeof *m->gz);
     adversary_step(m, 1, 1, &rng);
-    assert_true(digest(m) == before && m->gz[3] == 0 && rng.state == 1);
+    assert_true(model_digest(m) == before && m->gz[3] == 0 && rng.state == 1);
     m->cfg.adversarial = 1;
     float c[K], then[K];
     content_of(&m->content, 1, c);
     adversary_step(m, 1, 1, &rng);
     content_of(&m->content, 1, then);
-    assert_true(digest(m) != before);
+    assert_true(model_digest(m) != before);
     assert_true(then[3] > c[3]);                                   /* the guess comes nearer to z */
     assert_true((m->gz[3] > 0) == (items_c(&m->items, 1)[3] > 0)); /* and z leaves the guess */
     model_close(m);
@@ -303,7 +281,7 @@ static void adversarial_weight_zero_changes_nothing_and_more_moves_the_rows(void
     struct model *with = taught(300);
     adversarial = 0;
     struct model *without = taught(300);
-    assert_true(digest(with) != digest(without));
+    assert_true(model_digest(with) != model_digest(without));
     model_close(with);
     model_close(without);
 }

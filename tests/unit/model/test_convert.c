@@ -10,9 +10,9 @@
 
 #include <cmocka.h>
 
-#include "app/checkpoint.h"
 #include "base/rng.h"
 #include "model/model_priv.h"
+#include "support/copied_rows.h"
 
 #define DAY 86400000LL
 #define COURSES 20U
@@ -396,37 +396,15 @@ static void a_conversion_is_worth_what_its_kind_and_price_say(void **state)
 
 /* ---- rows ---- */
 
-static uint64_t digest(struct model *m)
-{
-    struct rows_table t[16];
-    return checkpoint_digest(t, model_rows(m, t, 16));
-}
-
-static void copy_rows(struct model *from, struct model *to)
-{
-    struct rows_table a[16], b[16];
-    struct zl_error err;
-    int n = model_rows(from, a, 16);
-    model_rows(to, b, 16);
-    for (int i = 0; i < n; i++)
-        for (uint32_t key = 0; key < a[i].count(a[i].room); key++) {
-            struct rows_buffer bytes = {0};
-            a[i].write(a[i].room, key, &bytes);
-            struct rows_cursor in = {.at = bytes.bytes, .end = bytes.bytes + bytes.len};
-            assert_int_equal(b[i].read(b[i].room, key, &in, &err), ZL_OK);
-            rows_buffer_release(&bytes);
-        }
-    model_loaded(to);
-}
-
 static void from_copied_rows_it_goes_on_to_the_same_bytes(void **state)
 {
     (void)state;
     struct model *a = open_model(), *b = open_model();
     random_stream(a, 11, 4000);
     assert_true(info_of(a).conversions > 100 && info_of(a).refunds > 20);
-    copy_rows(a, b);
-    assert_int_equal(digest(a), digest(b));
+    copy_model_rows(a, b);
+    model_loaded(b);
+    assert_int_equal(model_digest(a), model_digest(b));
     for (uint32_t user = 0; user < 40; user++)
         for (uint32_t item = 0; item < 100; item++)
             assert_true(chance(a, user, item, item % COURSES) ==
@@ -435,7 +413,7 @@ static void from_copied_rows_it_goes_on_to_the_same_bytes(void **state)
     random_stream(a, 12, 500);
     next_offset = offset;
     random_stream(b, 12, 500);
-    assert_int_equal(digest(a), digest(b));
+    assert_int_equal(model_digest(a), model_digest(b));
     model_close(a);
     model_close(b);
 }

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "app/checkpoint.h"
+#include "support/copied_rows.h"
 #include "support/closed_loop.h"
 
 static const char *const names[] = {"off", "ratio", "inverse"};
@@ -42,12 +42,6 @@ static void correction_halves_the_error_of_topic_shares(void **state)
     }
 }
 
-static uint64_t digest(struct model *m)
-{
-    struct rows_table t[8];
-    return checkpoint_digest(t, model_rows(m, t, 8));
-}
-
 static void live(struct model *m, int64_t from, int64_t to)
 {
     for (int64_t at = from; at < to; at++) {
@@ -76,28 +70,11 @@ static void without_a_propensity_correction_changes_no_bit(void **state)
                                   .reward_micro = 700000};
             model_batch(m, &ev, 1, NULL, NULL);
         }
-        digests[c] = digest(m);
+        digests[c] = model_digest(m);
         model_close(m);
     }
     assert_int_equal(digests[0], digests[1]);
     assert_int_equal(digests[0], digests[2]);
-}
-
-static void copy_rows(struct model *from, struct model *to)
-{
-    struct rows_table a[8], b[8];
-    struct zl_error err;
-    int n = model_rows(from, a, 8);
-    model_rows(to, b, 8);
-    for (int i = 0; i < n; i++)
-        for (uint32_t key = 0; key < a[i].count(a[i].room); key++) {
-            struct rows_buffer bytes = {0};
-            a[i].write(a[i].room, key, &bytes);
-            struct rows_cursor in = {.at = bytes.bytes, .end = bytes.bytes + bytes.len};
-            assert_int_equal(b[i].read(b[i].room, key, &in, &err), ZL_OK);
-            rows_buffer_release(&bytes);
-        }
-    model_loaded(to);
 }
 
 static void corrected_learning_goes_on_from_copied_rows_to_the_same_bytes(void **state)
@@ -108,10 +85,11 @@ static void corrected_learning_goes_on_from_copied_rows_to_the_same_bytes(void *
                      *b = loop_open((enum model_correction)c, 5, 4);
         a->cfg.baseline = b->cfg.baseline = true;
         live(a, 0, 4000);
-        copy_rows(a, b);
+        copy_model_rows(a, b);
+        model_loaded(b);
         live(a, 4000, 6000);
         live(b, 4000, 6000);
-        assert_int_equal(digest(a), digest(b));
+        assert_int_equal(model_digest(a), model_digest(b));
         model_close(a);
         model_close(b);
     }

@@ -9,12 +9,12 @@
 
 #include <cmocka.h>
 
-#include "app/checkpoint.h"
 #include "base/ids.h"
 #include "base/rng.h"
 #include "base/vec.h"
 #include "model/model.h"
 #include "rank/rank.h"
+#include "support/copied_rows.h"
 
 #define N_ITEMS 333 /* not a multiple of a panel, all candidates */
 #define N_USERS 21
@@ -264,29 +264,6 @@ static void the_rank_of_an_item_is_its_place_among_all(void **state)
     close_world(&w);
 }
 
-static void copy_rows(struct model *from, struct model *to)
-{
-    struct rows_table a[8], b[8];
-    struct zl_error err;
-    int n = model_rows(from, a, 8);
-    model_rows(to, b, 8);
-    for (int i = 0; i < n; i++)
-        for (uint32_t key = 0; key < a[i].count(a[i].room); key++) {
-            struct rows_buffer bytes = {0};
-            a[i].write(a[i].room, key, &bytes);
-            struct rows_cursor in = {.at = bytes.bytes, .end = bytes.bytes + bytes.len};
-            assert_int_equal(b[i].read(b[i].room, key, &in, &err), ZL_OK);
-            rows_buffer_release(&bytes);
-        }
-    model_loaded(to);
-}
-
-static uint64_t digest(struct model *m)
-{
-    struct rows_table t[8];
-    return checkpoint_digest(t, model_rows(m, t, 8));
-}
-
 #define MANY (RANK_ALL + 300) /* more than are candidates as a whole */
 
 static void add_items(struct world *w)
@@ -323,14 +300,15 @@ static void learning_goes_on_from_copied_rows_to_the_same_bytes(void **state)
         rank_learn_mix(a.r, &ev);
         model_batch(a.m, &ev, 1, NULL, NULL);
         if (i == 300)
-            copy_rows(a.m, b.m);
+            copy_model_rows(a.m, b.m);
+        model_loaded(b.m);
         if (i <= 300)
             continue;
         ev.outcome = ZL_COUNTED;
         rank_learn_mix(b.r, &ev);
         model_batch(b.m, &ev, 1, NULL, NULL);
     }
-    assert_int_equal(digest(a.m), digest(b.m));
+    assert_int_equal(model_digest(a.m), model_digest(b.m));
     close_world(&a);
     close_world(&b);
 }

@@ -11,6 +11,7 @@
 
 #include "base/rng.h"
 #include "rank/similar.h"
+#include "support/copied_rows.h"
 
 #define MANY (RANK_ALL + 100) /* more than are candidates as a whole */
 #define LIST 10
@@ -244,26 +245,11 @@ static void the_tested_place_is_the_place_in_the_list(void **state)
     close_world(&w);
 }
 
-static void copy(struct rows_table a, struct rows_table b)
-{
-    struct zl_error err;
-    for (uint32_t key = 0; key < a.count(a.room); key++) {
-        struct rows_buffer bytes = {0};
-        a.write(a.room, key, &bytes);
-        struct rows_cursor in = {.at = bytes.bytes, .end = bytes.bytes + bytes.len};
-        assert_int_equal(b.read(b.room, key, &in, &err), ZL_OK);
-        rows_buffer_release(&bytes);
-    }
-}
-
 static void copy_world(struct world *from, struct world *to)
 {
-    struct rows_table a[16], b[16];
-    int n = model_rows(from->m, a, 16);
-    model_rows(to->m, b, 16);
-    for (int i = 0; i < n; i++)
-        copy(a[i], b[i]);
-    copy(rank_similar_rows(from->s), rank_similar_rows(to->s));
+    struct rows_table a = rank_similar_rows(from->s), b = rank_similar_rows(to->s);
+    copy_model_rows(from->m, to->m);
+    copy_table(&a, &b);
     model_loaded(to->m);
     to->offset = from->offset;
 }
