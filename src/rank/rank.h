@@ -1,6 +1,7 @@
 /* rank/rank.h - the best N of what a user has not met, by the learned mix of all parts.
  * Candidates  best by core (exact, over every served unseen item), by co-occurrence with the newest 20 of the history, most popular at
  *          each half-life; all served unseen items while there are at most RANK_ALL. Scored by the mixer, ties by item id.
+ *          The list is then made by the policy (policy.h): its terms and rules, and the places that are drawn by chance.
  * Promise  Never an item that is not served or that the user has seen. An item shown without a watch loses `impression_penalty` a
  *          showing. Results do not depend on how users were batched: each score is one sum in a fixed order, which is why no
  *          BLAS is used here.
