@@ -256,6 +256,7 @@ static struct simulate_config world_of(const struct args *args)
         .topics = (uint32_t)args_integer(args, "topics"),
         .courses = (uint32_t)args_integer(args, "courses"),
         .events_per_s = events_per_s(args),
+        .surface_tastes = args_number(args, "surface-tastes"),
         .new_items = args_number(args, "new-items") / 1000,
         .bad = args_number(args, "bad"),
         .repeats = args_number(args, "repeats"),

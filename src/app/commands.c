@@ -123,6 +123,9 @@ static const struct commands_flag flags[] = {
     INTEGER("items", SIMULATE, "10000", 1, 1e8, "items at the start"),
     INTEGER("topics", SIMULATE, "30", 1, 10000, "topics that items are about and users like"),
     INTEGER("courses", SIMULATE, "200", 0, 1e6, "courses that some items lead to"),
+    NUMBER("surface-tastes", SIMULATE, "0", 0, 1,
+           "share of people's topics that are those of the one surface they come from; 0: surfaces "
+           "tell nothing"),
     NUMBER("new-items", SIMULATE, "0", 0, 1000, "new items for every 1,000 events"),
     INTEGER("seed", SIMULATE, "1", 0, MANY, "of the world: the same seed gives the same events"),
     INTEGER(

@@ -23,8 +23,10 @@ struct simulate_config {
     uint32_t users, items, topics, courses; /* items that stand at the start */
     uint32_t max_items; /* with new ones; 0: four times the standing ones and a million */
     int64_t start_ms;
-    double events_per_s;    /* of simulated time, on a day's average */
-    double new_items;       /* per event */
+    double events_per_s; /* of simulated time, on a day's average */
+    double new_items;    /* per event */
+    double
+        surface_tastes; /* 0..1: people keep to one surface, and this share of their topics are its own; 0: surfaces say nothing */
     double bad, repeats;    /* share of planted bad events, of repeated ones */
     uint32_t reasons;       /* bit r: reason r is planted */
     const char *named_user; /* acts about once a second; NULL: nobody */

@@ -20,8 +20,13 @@ static const char *const topic_chinese[] = {
 
 static const char *const style_names[STYLES] = {"calm", "funny", "deep", "fast"};
 static const char *const style_chinese[STYLES] = {"慢慢讲", "笑着学", "深入", "三分钟"};
-static const char *const surfaces[10] = {"feed", "feed",   "feed",   "feed",   "feed",
-                                         "feed", "search", "search", "follow", "item"};
+static const char *const surfaces[SIM_SURFACE_NAMES] = {"feed", "search", "follow", "item"};
+static const uint8_t surface_at[SIM_SURFACES] = {0, 0, 0, 0, 0, 0, 1, 1, 2, 3};
+
+uint32_t sim_surface_number(uint32_t place)
+{
+    return surface_at[place];
+}
 
 static char *put(char *at, const char *text, size_t len)
 {
@@ -145,7 +150,8 @@ static char *put_where(char *at, const struct simulate *s, const struct sim_visi
     at = put_user(PUT(at, ",\"session_id\":\"s-"), s, v->user);
     at = put_integer(PUT(at, "-"), v->session);
     at = put_user(PUT(at, "\",\"device_id\":\"d-"), s, v->user);
-    at = PUT(put_text(PUT(at, "\",\"surface\":\""), surfaces[v->surface]), "\"");
+    at =
+        PUT(put_text(PUT(at, "\",\"surface\":\""), surfaces[sim_surface_number(v->surface)]), "\"");
     if (p->position) {
         at = put_integer(PUT(at, ",\"position\":"), p->position);
         if (s->pages && s->pages[v - s->visits].request_id[0])

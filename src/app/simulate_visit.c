@@ -121,8 +121,10 @@ static void plan_refund(struct simulate *s, struct sim_visit *v)
 void sim_visit_begin(struct simulate *s, struct sim_visit *v, uint32_t user)
 {
     struct sim_user *u = &s->users[user];
-    *v =
-        (struct sim_visit){.user = user, .session = u->visits++, .surface = rng_below(&s->rng, 10)};
+    uint32_t surface = rng_below(&s->rng, SIM_SURFACES);
+    if (s->cfg.surface_tastes > 0)
+        surface = u->surface;
+    *v = (struct sim_visit){.user = user, .session = u->visits++, .surface = surface};
     u->busy = true;
     sim_drift(s, u);
     if (u->refund_course != NO_COURSE)

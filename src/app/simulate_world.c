@@ -32,12 +32,25 @@ static uint16_t draw_topic(struct simulate *s, struct rng *r)
     return (uint16_t)((double)s->cfg.topics * u * (0.4 + 0.6 * u));
 }
 
+/* With surface_tastes topics are dealt to the surfaces in turn: topic t is of surface t modulo their number. */
+static uint16_t draw_taste(struct simulate *s, const struct sim_user *u, struct rng *r)
+{
+    uint16_t topic = draw_topic(s, r);
+    if (s->cfg.surface_tastes <= 0 || rng_uniform(r) >= s->cfg.surface_tastes)
+        return topic;
+    uint32_t of_here = sim_surface_number(u->surface);
+    uint32_t moved = topic / SIM_SURFACE_NAMES * SIM_SURFACE_NAMES + of_here;
+    return moved < s->cfg.topics ? (uint16_t)moved : topic;
+}
+
 static void make_user(struct simulate *s, uint32_t index)
 {
     struct rng r = rng_at(s->cfg.seed, 1, index, 0);
     struct sim_user *u = &s->users[index];
+    if (s->cfg.surface_tastes > 0)
+        u->surface = (uint8_t)rng_below(&r, SIM_SURFACES);
     for (int i = 0; i < TASTES; i++)
-        u->topics[i] = draw_topic(s, &r);
+        u->topics[i] = draw_taste(s, u, &r);
     u->style = (uint8_t)rng_below(&r, STYLES);
     u->coldness = (uint8_t)rng_below(&r, 256);
     u->refund_course = NO_COURSE;
@@ -193,7 +206,7 @@ void sim_drift(struct simulate *s, struct sim_user *u)
     if (rng_uniform(&s->rng) >= 0.05)
         return;
     uint32_t place = rng_below(&s->rng, TASTES);
-    u->topics[place] = draw_topic(s, &s->rng);
+    u->topics[place] = draw_taste(s, u, &s->rng);
 }
 
 double sim_taste(int place)

@@ -19,6 +19,7 @@ struct sim_user {
     uint8_t style;
     uint8_t coldness; /* 0..255: how rarely this one reacts */
     bool busy;        /* is on a visit */
+    uint8_t surface;  /* where this one comes from (surface_tastes) */
     uint32_t visits;
     uint32_t refund_course; /* bought, to be given back at a later visit; NO_COURSE: none */
     uint32_t refund_item;
@@ -43,6 +44,9 @@ struct sim_plan {
     int32_t position;
     double propensity; /* of an impression in an explored place; else 0 */
 };
+
+#define SIM_SURFACES 10     /* places of the table of surfaces: a large one has several */
+#define SIM_SURFACE_NAMES 4 /* different ones */
 
 /* In the closed loop: the place of a list that an item was shown in. */
 struct sim_shown {
@@ -151,6 +155,8 @@ size_t sim_write_event(const struct simulate *s, const struct sim_visit *v,
 size_t sim_write_item(const struct simulate *s, uint32_t item, char *out);
 /* NUL-terminated; its length */
 size_t sim_user_name(const struct simulate *s, uint32_t user, char *out);
+uint32_t
+sim_surface_number(uint32_t place); /* 0 .. SIM_SURFACE_NAMES - 1, of a place of the table */
 const char *sim_topic_name(uint32_t topic, char buffer[16]);
 
 /* ---- simulate_bad.c ---- */

@@ -338,6 +338,48 @@ static void a_watch_takes_the_time_it_says(void **state)
     simulate_close(s);
 }
 
+/* Topic t is of surface t modulo 4: feed, search, follow, item. */
+static void with_tastes_of_surfaces_people_keep_to_one_and_watch_its_topics(void **state)
+{
+    (void)state;
+    static const char *const topics[] = {"cooking", "python",   "football", "history",
+                                         "guitar",  "physics",  "travel",   "fitness",
+                                         "finance", "painting", "gaming",   "english"};
+    static const char *const surfaces[] = {"feed", "search", "follow", "item"};
+    struct simulate_config c = small(3);
+    static int topic_of[100000];
+    static char home[600];
+    int own[2] = {0}, all[2] = {0};
+    for (int on = 0; on < 2; on++) {
+        c.surface_tastes = on ? 0.8 : 0;
+        memset(home, 0, sizeof home);
+        struct simulate *s = opened(&c);
+        struct simulate_record r;
+        for (int i = 0; i < 20000; i++) {
+            char text[128], surface[128];
+            simulate_next(s, -1, &r);
+            long item = field(r.value, "item_id", text) ? strtol(text + 1, NULL, 10) : 0;
+            if (r.topic == ZL_TOPIC_ITEMS && field(r.value, "category", text))
+                for (int t = 0; t < 12; t++)
+                    topic_of[item] = strcmp(text, topics[t]) == 0 ? t : topic_of[item];
+            if (r.topic == ZL_TOPIC_ITEMS || !field(r.value, "type", text) ||
+                strcmp(text, "like") != 0)
+                continue;
+            assert_true(field(r.value, "surface", surface) && field(r.value, "user_id", text));
+            char *of_user = &home[strtol(text + 1, NULL, 10)];
+            assert_true(!on || *of_user == 0 || *of_user == surface[1]);
+            *of_user = surface[1]; /* all four differ in this letter */
+            all[on]++;
+            own[on] += strcmp(surface, surfaces[topic_of[item] % 4]) == 0;
+        }
+        simulate_close(s);
+    }
+    print_message("likes of the surface's own topics: %d of %d without, %d of %d with\n", own[0],
+                  all[0], own[1], all[1]);
+    assert_true(own[1] * 10 > all[1] * 6);
+    assert_true(own[0] * 10 < all[0] * 4);
+}
+
 static void a_wrong_config_is_refused_in_words(void **state)
 {
     (void)state;
@@ -361,6 +403,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_same_seed_gives_the_same_bytes),
+        cmocka_unit_test(with_tastes_of_surfaces_people_keep_to_one_and_watch_its_topics),
         cmocka_unit_test(another_seed_gives_other_bytes),
         cmocka_unit_test(standing_items_come_first_and_new_ones_before_their_events),
         cmocka_unit_test(events_are_valid_ordered_and_their_ids_are_unique),
