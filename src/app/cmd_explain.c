@@ -27,8 +27,8 @@ static void print_json(const struct engine *e, int place, const struct rank_expl
            slots[x->slot], x->propensity);
     for (int k = 0; k < MODEL_PARTS; k++)
         printf("%s\"%s\":%.6g", k ? "," : "", parts[k], (double)x->parts[k]);
-    printf("},\"conversion\":%.6g,\"penalty\":%.6g,\"passed\":", (double)x->conversion,
-           (double)x->penalty);
+    printf("},\"surface\":%.6g,\"conversion\":%.6g,\"penalty\":%.6g,\"passed\":",
+           (double)x->surface, (double)x->conversion, (double)x->penalty);
     if (x->passed == ZL_NO_INDEX)
         fputs("null", stdout);
     else
@@ -56,7 +56,8 @@ static void print_text(const struct engine *e, int place, const struct rank_expl
     printf("\n     ");
     for (int k = 0; k < MODEL_PARTS; k++)
         printf(" %s %+.2f", parts[k], (double)x->parts[k]);
-    printf(" conversion %+.2f penalty %+.2f\n     ", (double)x->conversion, -(double)x->penalty);
+    printf(" surface %+.2f conversion %+.2f penalty %+.2f\n     ", (double)x->surface,
+           (double)x->conversion, -(double)x->penalty);
     for (int i = 0; i < x->n_reasons; i++) {
         struct zl_span h = ids_name(engine_items(e), x->reasons[i].item);
         printf(" after %.*s %+.2f", (int)h.len, h.ptr, (double)x->reasons[i].core);

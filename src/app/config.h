@@ -69,7 +69,7 @@ struct config {
         int64_t k, history, negatives, window, seed, max_users;
         int64_t dislike_neighbours;
         double watch_floor;
-        double learning_rate, gamma, beta;
+        double learning_rate, gamma, beta, surface_evidence;
         int64_t session_gap;
         bool content;
         struct {

@@ -174,6 +174,9 @@ static const struct config_row rows[] = {
         "users that may ever be known; address space is reserved, memory used as they appear"),
     TIME("model.session_gap", model.session_gap, 1 * SECOND, 1 * DAY, "30m", 0,
          "without session_id, a pause longer than this begins a new session"),
+    REAL("model.surface_evidence", model.surface_evidence, 0, 1e6, "10", 0,
+         "first lists by surface: choices of an item after which its count there is believed half; "
+         "0: surfaces are not looked at"),
     {"model.content", CONFIG_BOOL, AT(model.content), 0, 1, 0, NULL, "on", CONFIG_SHAPES,
      "whether items are learned of from their descriptions too: new ones are found at once"},
     TEXT(
@@ -248,7 +251,9 @@ static const struct config_row rows[] = {
          "the related list of an item is made anew at most this often"),
     TIME("similar.ttl", similar.ttl, 1 * SECOND, 365 * DAY, "7d", 0, "life of a related list"),
     INT("hot.n", hot.n, 0, 1000, "50", 0,
-        "items of a popularity list (zl:hot:<category>, zl:hot:all); 0: none are written"),
+        "items of a popularity list (zl:hot:<category>, zl:hot:surface:<surface>, zl:hot:all); 0: "
+        "none "
+        "are written"),
     TIME("hot.every", hot.every, 100 * MS, 1 * DAY, "5s", 0,
          "popularity lists are made anew at most this often"),
     TIME("hot.ttl", hot.ttl, 1 * SECOND, 365 * DAY, "7d", 0, "life of a popularity list"),
@@ -301,7 +306,7 @@ static const struct {
     {"policy", "What stands on a list beyond the score: chance, business value, rules."},
     {"publish", "Which lists are written, and for how long."},
     {"similar", "Related items of an item's page."},
-    {"hot", "Popular items by category, for users without a list."},
+    {"hot", "Popular items by category and surface, for users without a list."},
     {"sink", "Where lists go."},
     {"checkpoint", "The state on disk."},
     {"monitor", "Metrics and health over HTTP."},

@@ -6,18 +6,24 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/hash.h"
 #include "base/metrics.h"
 #include "base/special.h"
 #include "base/topk.h"
 
 #define SLICE 1024U
+#define LISTS (HOT_CATEGORIES + MODEL_SURFACES)
+#define LN_2 0.69314718F
 
-struct category {
+static const char of_surface[] = "surface:";
+
+struct category {            /* or surface */
     struct topk_entry *heap; /* n entries; made when the first item comes */
     uint32_t *list;          /* what was sent last */
     int n_heap, n_list;
     bool has_list, due;
     int64_t written_ns;
+    uint64_t name_hash; /* of a surface: its place may be taken by another */
 };
 
 struct hot {
@@ -28,13 +34,14 @@ struct hot {
     const struct ids *items;
     const struct zl_positions *positions;
     struct ids *names;           /* categories: 0 is "all" */
-    struct category *categories; /* HOT_CATEGORIES of them */
+    struct category *categories; /* HOT_CATEGORIES of them, then the model's surfaces */
     bool sweeping, changed, swept;
     uint32_t sweep_at, send_at, n_due, n_on_the_way;
     uint64_t positives, connections;
     int64_t begun_ns;
     struct zl_span list[ZL_MAX_LIST];
     float scores[ZL_MAX_LIST], popularity[SLICE];
+    char name[sizeof of_surface + MODEL_SURFACE_NAME];
 };
 
 enum zl_status hot_open(const struct hot_config *cfg, const struct model *m,
@@ -50,7 +57,7 @@ enum zl_status hot_open(const struct hot_config *cfg, const struct model *m,
     h->sink = sink;
     h->items = items;
     h->positions = positions;
-    h->categories = xcalloc(HOT_CATEGORIES, sizeof *h->categories);
+    h->categories = xcalloc(LISTS, sizeof *h->categories);
     enum zl_status st =
         ids_open(ROWS_ITEM_IDS, "categories", HOT_CATEGORIES, &h->names, err); /* never saved */
     if (st != ZL_OK) {
@@ -66,7 +73,7 @@ void hot_close(struct hot *h)
 {
     if (!h)
         return;
-    for (uint32_t i = 0; i < HOT_CATEGORIES; i++) {
+    for (uint32_t i = 0; i < LISTS; i++) {
         free(h->categories[i].heap);
         free(h->categories[i].list);
     }
@@ -103,6 +110,12 @@ static void offer(struct hot *h, uint32_t index, uint32_t item, float score)
     c->n_heap = best.n;
 }
 
+static bool begins(struct zl_span text, const char *with)
+{
+    size_t n = strlen(with);
+    return text.len >= n && memcmp(text.ptr, with, n) == 0;
+}
+
 static void offer_item(struct hot *h, uint32_t item, float score)
 {
     struct catalog_item about;
@@ -110,7 +123,8 @@ static void offer_item(struct hot *h, uint32_t item, float score)
         return;
     offer(h, 0, item, score);
     catalog_get(h->catalog, item, &about);
-    uint32_t index = about.category.len ? ids_intern(h->names, about.category) : ZL_NO_INDEX;
+    bool other = about.category.len == 0 || begins(about.category, of_surface);
+    uint32_t index = other ? ZL_NO_INDEX : ids_intern(h->names, about.category);
     if (index != ZL_NO_INDEX && index > 0)
         offer(h, index, item, score);
 }
@@ -129,7 +143,7 @@ static void begin(struct hot *h, int64_t now_ns)
     h->sweep_at = 0;
     h->begun_ns = now_ns;
     h->positives = model_positives(h->model);
-    for (uint32_t i = 0; i < ids_count(h->names); i++)
+    for (uint32_t i = 0; i < LISTS; i++)
         h->categories[i].n_heap = 0;
 }
 
@@ -151,12 +165,50 @@ static void judge(struct hot *h, struct category *c, int64_t now_ns)
     h->n_due++;
 }
 
+/* ---- surfaces: few items are counted there, and the rest stand as in the list of all ---- */
+
+static void offer_there(struct hot *h, uint32_t surface, uint32_t item)
+{
+    float score;
+    if (!catalog_served(h->catalog, item) || model_item_positives(h->model, item) == 0)
+        return;
+    model_popularity(h->model, item, 1, &score);
+    offer(h, HOT_CATEGORIES + surface, item,
+          score + model_surface_lift(h->model, surface, item) / LN_2);
+}
+
+static bool is_among(uint32_t item, const uint32_t *items, int n)
+{
+    for (int i = 0; i < n; i++)
+        if (items[i] == item)
+            return true;
+    return false;
+}
+
+static void make_surface(struct hot *h, uint32_t surface)
+{
+    struct category *c = &h->categories[HOT_CATEGORIES + surface];
+    struct zl_span name = model_surface_name(h->model, surface);
+    uint64_t name_hash = hash_bytes(name.ptr, name.len, 0);
+    uint32_t items[MODEL_SURFACE_ITEMS];
+    int n = model_surface_popular(h->model, surface, items, MODEL_SURFACE_ITEMS);
+    c->has_list &= c->name_hash == name_hash;
+    c->name_hash = name_hash;
+    for (int i = 0; i < n; i++)
+        offer_there(h, surface, items[i]);
+    for (int i = 0; i < h->categories[0].n_heap; i++)
+        if (!is_among(h->categories[0].heap[i].key, items, n))
+            offer_there(h, surface, h->categories[0].heap[i].key);
+}
+
 /* The heaps stay as they are, sorted, until the next sweep: scores are read from them. */
 static void end(struct hot *h, int64_t now_ns)
 {
     h->sweeping = false;
     h->swept = true;
-    for (uint32_t i = 0; i < ids_count(h->names); i++)
+    for (uint32_t i = 0; i < model_surfaces(h->model); i++)
+        make_surface(h, i);
+    for (uint32_t i = 0; i < LISTS; i++)
         judge(h, &h->categories[i], now_ns);
 }
 
@@ -174,12 +226,23 @@ static void sweep(struct hot *h, int64_t now_ns)
 
 /* ---- out ---- */
 
+static struct zl_span name_of(struct hot *h, uint32_t index)
+{
+    if (index < HOT_CATEGORIES)
+        return ids_name(h->names, index);
+    struct zl_span surface = model_surface_name(h->model, index - HOT_CATEGORIES);
+    size_t n = sizeof of_surface - 1;
+    memcpy(h->name, of_surface, n);
+    memcpy(h->name + n, surface.ptr, surface.len);
+    return (struct zl_span){h->name, n + surface.len};
+}
+
 static void send(struct hot *h, uint32_t index, int64_t now_ns)
 {
     struct category *c = &h->categories[index];
     struct sink_list list = {.key = SINK_HOT,
                              .token = h->cfg.token | index,
-                             .user_id = ids_name(h->names, index),
+                             .user_id = name_of(h, index),
                              .ttl_ms = h->cfg.ttl_ms,
                              .n = c->n_list,
                              .items = h->list,
@@ -200,7 +263,7 @@ static void send(struct hot *h, uint32_t index, int64_t now_ns)
 static void send_due(struct hot *h, int64_t now_ns)
 {
     for (int i = 0; i < 32 && h->n_due && sink_room(h->sink) > 0; h->send_at++) {
-        if (h->send_at >= ids_count(h->names))
+        if (h->send_at >= LISTS)
             h->send_at = 0;
         if (!h->categories[h->send_at].due)
             continue;
@@ -227,7 +290,7 @@ static void watch_connection(struct hot *h)
     if (h->connections == sink_connections(h->sink))
         return;
     h->connections = sink_connections(h->sink);
-    for (uint32_t i = 0; i < ids_count(h->names); i++)
+    for (uint32_t i = 0; i < LISTS; i++)
         h->categories[i].has_list = false;
     h->swept = false;
 }

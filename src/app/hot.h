@@ -1,12 +1,15 @@
-/* app/hot.h - what is popular, by category: zl:hot:<category> and zl:hot:all, for users who have no list yet.
- * Formula  the decayed count of choices at the model's middle half-life (model/popularity.c); the best n served items of a category.
+/* app/hot.h - what is popular, by category and by surface: zl:hot:<category>, zl:hot:surface:<surface> and zl:hot:all, for users who have
+ *          no list yet.
+ * Formula  the decayed count of choices at the model's middle half-life (model/popularity.c); the best n served items of a category. Of a surface: that
+ *          count times the lift there (model/surfaces.h), over the items counted there and those of zl:hot:all, so a surface with few
+ *          choices has the list of all.
  *          This is the fallback of an engine without trend lists: those come later and will write the same keys with more to say
  *          (score, z, distinct, since).
  * Promise  Made anew at most once every `every`, and only when something was chosen or an item's state changed; a list is
  *          written when it differs or half of its TTL has passed. At most HOT_CATEGORIES categories, in order of item index; a category
- *          named "all" has no list of its own. A category that has nothing left to show gets an empty list.
+ *          named "all" or beginning with "surface:" has no list of its own. A category that has nothing left to show gets an empty list.
  *          All items are looked at a thousand a turn, while no user's list waits. A file source: once, at the end.
- * Memory   12 n bytes a category.
+ * Memory   12 n bytes a category or surface.
  * Threads  the engine's loop only. */
 #ifndef APP_HOT_H
 #define APP_HOT_H

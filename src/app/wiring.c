@@ -116,6 +116,7 @@ static struct model_config model_of(const struct config *cfg)
                                  .correction_cap = cfg->reward.correction.cap,
                                  .correction_top_k = (int)cfg->reward.correction.top_k,
                                  .convert = convert,
+                                 .surface_evidence = cfg->model.surface_evidence,
                                  .content = cfg->model.content,
                                  .adversarial = cfg->model.adversarial.weight,
                                  .max_features = (uint32_t)cfg->model.max_features};

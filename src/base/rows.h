@@ -28,11 +28,13 @@ enum rows_kind {
     ROWS_WATCH = 9,   /* reward: watch-time histograms, key = duration bucket */
     ROWS_DUPLICATES =
         10, /* guard: one row a partition: generations, counts, sums; ids are in the duplicate log */
-    ROWS_COOCCUR = 11,     /* model: key = item index */
-    ROWS_FEATURES = 12,    /* model: key = feature index */
-    ROWS_PROJECTIONS = 13, /* model: gates, then the rows of the modalities' projections */
-    ROWS_CONVERT = 14,     /* model: key 0 the conversion head, 1 + course index its rates */
-    ROWS_SIMILAR = 18,     /* rank: weights of related items, key 0 */
+    ROWS_COOCCUR = 11,       /* model: key = item index */
+    ROWS_FEATURES = 12,      /* model: key = feature index */
+    ROWS_PROJECTIONS = 13,   /* model: gates, then the rows of the modalities' projections */
+    ROWS_CONVERT = 14,       /* model: key 0 the conversion head, 1 + course index its rates */
+    ROWS_SIMILAR = 18,       /* rank: weights of related items, key 0 */
+    ROWS_SURFACES = 19,      /* model: names and totals, key = place of the surface */
+    ROWS_SURFACE_ITEMS = 20, /* model: choices by item, likewise */
     ROWS_N_KINDS
 };
 

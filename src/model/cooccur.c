@@ -124,6 +124,15 @@ void cooccur_add(struct cooccur *c, uint32_t from, uint32_t to, float weight, do
     e->weight += weight * (float)special_exp2((now - r->since));
 }
 
+void cooccur_clear(struct cooccur *c, uint32_t from)
+{
+    if (from >= c->count)
+        return;
+    rows_touch(&c->track, from);
+    free(row_of(c, from)->slots);
+    *row_of(c, from) = (struct cooccur_row){0};
+}
+
 const struct cooccur_row *cooccur_row(const struct cooccur *c, uint32_t item, double now,
                                       float *scale)
 {
@@ -172,7 +181,7 @@ static enum zl_status rows_read(void *room, uint32_t key, struct rows_cursor *in
 {
     struct cooccur *c = room;
     if (key >= c->max_items)
-        return zl_fail(err, ZL_EBADDATA, "co-occurrence row %u is beyond catalog.max_items %u", key,
+        return zl_fail(err, ZL_EBADDATA, "co-occurrence row %u is beyond the limit of %u", key,
                        c->max_items);
     if (key >= c->count)
         c->count = key + 1;

@@ -38,6 +38,8 @@ void cooccur_release(struct cooccur *c);
 
 /* C[from -> to] += weight at `now`. */
 void cooccur_add(struct cooccur *c, uint32_t from, uint32_t to, float weight, double now);
+/* Forgets a row. */
+void cooccur_clear(struct cooccur *c, uint32_t from);
 /* NULL: nothing is known. *scale brings the row's weights to `now`. */
 const struct cooccur_row *cooccur_row(const struct cooccur *c, uint32_t item, double now,
                                       float *scale);

@@ -42,6 +42,8 @@ enum zl_status model_open(const struct model_config *cfg, struct model **out, st
         goto fail;
     if ((st = cooccur_init(&m->cooccur, cfg->max_items, err)) != ZL_OK)
         goto fail;
+    if ((st = surfaces_init(&m->surfaces, err)) != ZL_OK)
+        goto fail;
     if ((st = content_init(&m->content, cfg, err)) != ZL_OK)
         goto fail;
     mixer_init(&m->mixer);
@@ -64,6 +66,7 @@ void model_close(struct model *m)
     rows_track_release(&m->track);
     convert_close(m->convert);
     content_release(&m->content);
+    surfaces_release(&m->surfaces);
     cooccur_release(&m->cooccur);
     window_release(&m->window);
     users_release(&m->users);
@@ -118,7 +121,7 @@ static void link_history(struct model *m, const struct user *u, uint32_t item, d
 
 /* The first choice of an item in a session is counted, as many times as it stands for. */
 static void count_choice(struct model *m, const struct user *u, uint32_t item, double reward,
-                         int64_t at_ms, struct rng *rng)
+                         const struct zl_event *ev, struct rng *rng)
 {
     double factor = m->correct.factor;
     uint32_t copies = correct_copies(factor, rng);
@@ -126,8 +129,9 @@ static void count_choice(struct model *m, const struct user *u, uint32_t item, d
         copies = 1; /* the clock counts from 1: 0 means never */
     for (uint32_t i = 0; i < copies; i++)
         window_push(m, item);
-    decay_advance(&m->decay, at_ms, copies);
+    decay_advance(&m->decay, ev->at_ms, copies);
     popularity_add(m, item, factor);
+    surfaces_add(m, ev->surface, item, factor);
     link_history(m, u, item, sqrt(reward) * factor);
 }
 
@@ -149,7 +153,7 @@ static bool learn_item(struct model *m, struct user *u, uint32_t item, int64_t r
         double r = correct_begin(m, (double)(most - before) * 1e-6, propensity);
         learn_step(m, u, item, (float)r * ev->weight, rng);
         if (before == 0)
-            count_choice(m, u, item, (double)most * 1e-6, ev->at_ms, rng);
+            count_choice(m, u, item, (double)most * 1e-6, ev, rng);
         if (explored)
             explored_reward(m, item, (double)(most - before) * 1e-6 * (double)ev->weight);
     }
@@ -227,6 +231,8 @@ static void take_event(struct model *m, struct zl_event *ev)
     count_event(m, u, ev);
     convert_event(m, u, ev); /* predicts, so before anything is learned */
     uint32_t session = users_session(&m->users, u, ev);
+    if (ev->surface.len && !u->opted_out)
+        u->surface = surfaces_key(ev->surface);
     if (teaches(m, u, ev) && learn_event(m, u, ev, session))
         ev->outcome = ZL_LEARNED;
     remember(m, u, ev);
@@ -507,9 +513,11 @@ int model_rows(struct model *m, struct rows_table *out, int max)
     out[2] = model_global_rows(m);
     out[3] = cooccur_rows(&m->cooccur);
     out[4] = convert_rows(m->convert);
+    out[5] = surfaces_rows(&m->surfaces);
+    out[6] = surfaces_item_rows(&m->surfaces);
     if (!m->content.on)
-        return 5;
-    out[5] = content_feature_rows(&m->content);
-    out[6] = content_projection_rows(&m->content);
+        return 7;
+    out[7] = content_feature_rows(&m->content);
+    out[8] = content_projection_rows(&m->content);
     return MODEL_TABLES;
 }

@@ -30,10 +30,13 @@
 #define MODEL_IMPRESSED 64    /* newest items shown and not watched */
 #define MODEL_MAX_FEATURES 32 /* traits of an item that are learned from */
 #define MODEL_HALF_LIVES 3
-#define MODEL_PARTS 7         /* core, co-occurrence, three popularities, age, idle time */
-#define MODEL_BUCKETS 8       /* history lengths 0, 1-2, 3-5, 6-10, 11-20, 21-50, 51-100, more */
-#define MODEL_MAX_SCORED 2048 /* candidates of one user */
-#define MODEL_POPULAR 64      /* most popular items kept a half-life */
+#define MODEL_PARTS 7           /* core, co-occurrence, three popularities, age, idle time */
+#define MODEL_BUCKETS 8         /* history lengths 0, 1-2, 3-5, 6-10, 11-20, 21-50, 51-100, more */
+#define MODEL_MAX_SCORED 2048   /* candidates of one user */
+#define MODEL_POPULAR 64        /* most popular items kept a half-life */
+#define MODEL_SURFACES 64U      /* surfaces whose choices are counted */
+#define MODEL_SURFACE_NAME 64   /* bytes of a surface's name, at most */
+#define MODEL_SURFACE_ITEMS 600 /* items that are counted on a surface, at most */
 enum model_part {
     MODEL_CORE,
     MODEL_COOCCUR,
@@ -60,6 +63,7 @@ struct model_config {
      * more counts as it is, those between from 0 on (choice.c). watch_least 0: each watch counts as it is. */
     double watch_least, watch_most;
     bool content;                    /* items begin as what their description says of them */
+    double surface_evidence;         /* surfaces.h; 0: surfaces are not looked at */
     double adversarial;              /* 0..1, see adversary.c; 0: off */
     uint32_t max_features;           /* different traits of all items that may ever be known */
     int n_features[ZL_N_MODALITIES]; /* dimensions; 0: not used */
@@ -136,6 +140,17 @@ double model_correction(const struct model *m, const struct zl_event *ev);
  * stride a multiple of 16 up to MODEL_MAX_SCORED. weight: how much the step counts; 1 is an ordinary one. */
 void model_learn_mixer(struct model *m, int bucket, float *f, int stride, float *scores, int n,
                        int chosen, double weight);
+/* ---- what is popular by surface (surfaces.h) ---- */
+/* Surfaces 0..n-1 are known; their places may be taken by others. */
+uint32_t model_surfaces(const struct model *m);
+struct zl_span model_surface_name(const struct model *m,
+                                  uint32_t surface); /* lent until the next event */
+/* That of a user without a history, who was last seen there; ZL_NO_INDEX: the user has one, or no surface is known. */
+uint32_t model_user_surface(const struct model *m, uint32_t user);
+/* Log of how much likelier the item is chosen there than anywhere. */
+float model_surface_lift(const struct model *m, uint32_t surface, uint32_t item);
+/* The items most chosen there (max <= MODEL_SURFACE_ITEMS), in no order; how many. */
+int model_surface_popular(const struct model *m, uint32_t surface, uint32_t *items, int max);
 /* ---- related items (similar.c) ---- */
 #define MODEL_SIMILAR_LINKED 20U /* so many of the history a choice is linked with (cooccur.h) */
 /* z (k floats) of somebody whose history is this item alone. */
@@ -222,7 +237,7 @@ void model_set_opt_out(struct model *m, uint32_t user, bool opted_out);
 
 /* After a load: what is derived from rows is made anew. */
 void model_loaded(struct model *m);
-#define MODEL_TABLES 7
+#define MODEL_TABLES 9
 /* Tables for the checkpoint; returns how many (<= MODEL_TABLES <= max). */
 int model_rows(struct model *m, struct rows_table *out, int max);
 

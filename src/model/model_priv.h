@@ -11,6 +11,7 @@
 #include "model/correct.h"
 #include "model/model.h"
 #include "model/near.h"
+#include "model/surfaces.h"
 
 /* ---- items.c: one row an item ---- */
 
@@ -114,6 +115,7 @@ struct user_hidden {
 struct user {
     uint32_t counts[ZL_N_EVENT_TYPES];
     int64_t reward_table_micro, last_ms, first_ms;
+    uint64_t surface;  /* surfaces_key of the newest event that names one; 0: none */
     uint32_t session;  /* running number for events without session_id */
     int32_t partition; /* of the newest event: the log that versions this user's list */
     uint16_t n_history, n_impressed, n_hidden;
@@ -206,6 +208,7 @@ struct model {
     struct convert *convert;
     struct correct correct;
     struct content content;
+    struct surfaces surfaces;
     struct popular popular[MODEL_HALF_LIVES];
     uint64_t event_counts[ZL_N_EVENT_TYPES];
     double shown_explore, reward_explore; /* of all items, decayed; see explored.c */

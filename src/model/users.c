@@ -201,6 +201,7 @@ static void rows_write(const void *room, uint32_t key, struct rows_buffer *out)
     rows_put_i64(out, u->reward_table_micro);
     rows_put_i64(out, u->last_ms);
     rows_put_i64(out, u->first_ms);
+    rows_put_u64(out, u->surface);
     rows_put_u32(out, u->session);
     rows_put_u32(out, (uint32_t)u->partition);
     rows_put_u8(out, (uint8_t)(u->opted_out | u->forgotten << 1));
@@ -326,6 +327,7 @@ static enum zl_status rows_read(void *room, uint32_t key, struct rows_cursor *in
     u->reward_table_micro = rows_get_i64(in);
     u->last_ms = rows_get_i64(in);
     u->first_ms = rows_get_i64(in);
+    u->surface = rows_get_u64(in);
     u->session = rows_get_u32(in);
     u->partition = (int32_t)rows_get_u32(in);
     uint8_t flags = rows_get_u8(in);

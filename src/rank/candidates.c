@@ -126,6 +126,17 @@ static void most_popular(struct rank *r, const struct query *q)
     }
 }
 
+/* On the surface that somebody without a history comes from. */
+static void popular_there(struct rank *r, const struct query *q)
+{
+    uint32_t items[MODEL_POPULAR], surface = model_user_surface(r->model, q->user);
+    int n =
+        surface == ZL_NO_INDEX ? 0 : model_surface_popular(r->model, surface, items, MODEL_POPULAR);
+    for (int i = 0; i < n; i++)
+        if (rank_eligible(r, q, items[i]))
+            choose(r, items[i]);
+}
+
 static void choose_all(struct rank *r, const struct query *q)
 {
     for (uint32_t i = 0; i < r->pack.n_items; i++)
@@ -184,6 +195,9 @@ static void mix(struct rank *r, const struct query *q, int from)
         for (int i = from; i < c->n; i++)
             c->scores[i] += (float)w[k] * f[i];
     }
+    uint32_t surface = model_user_surface(r->model, q->user);
+    for (int i = from; i < c->n && surface != ZL_NO_INDEX; i++)
+        c->scores[i] += model_surface_lift(r->model, surface, c->items[i]);
 }
 
 static void describe(struct rank *r, const struct query *q, int from)
@@ -233,6 +247,7 @@ static void gather(struct rank *r, const struct query *q, int n_core, int n_cooc
         best_of_core(r, q, n_core);
         best_of_cooccur(r, q, n_cooccur);
         most_popular(r, q);
+        popular_there(r, q);
     }
     unchoose_all(r);
 }

@@ -23,6 +23,9 @@ static void explain_item(struct rank *r, const struct query *q, int place, const
         out->passed = c->items[b->passed[place]];
     for (int k = 0; k < MODEL_PARTS; k++)
         out->parts[k] = (float)weights[k] * c->f[(size_t)k * MAX_CANDIDATES + (size_t)at];
+    uint32_t surface = model_user_surface(r->model, q->user);
+    if (surface != ZL_NO_INDEX)
+        out->surface = model_surface_lift(r->model, surface, out->item);
     out->penalty = rank_penalty(r, q, out->item);
     out->n_reasons = model_reasons(r->model, q->user, out->item, out->reasons, 3);
 }

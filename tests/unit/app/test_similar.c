@@ -58,6 +58,7 @@ static void open_rooms(struct world *w)
                               .half_lives = {20000, 2000, 300},
                               .cooccur_half_life = 200000,
                               .session_gap_ms = 1800000,
+                              .surface_evidence = 10,
                               .seed = 5};
     *w = (struct world){.now_ns = 1000 * SECOND_NS};
     assert_int_equal(model_open(&mc, &w->m, &err), ZL_OK);
@@ -105,19 +106,25 @@ static void close_world(struct world *w)
 static int64_t offset;
 
 /* User chose item; what moved is marked. */
-static void choose(struct world *w, uint32_t user, uint32_t item)
+static void choose_on(struct world *w, uint32_t user, uint32_t item, const char *surface)
 {
     struct zl_event ev = {.from = {.offset = ++offset},
                           .type = ZL_LIKE,
                           .user = user,
                           .item = item,
                           .course = ZL_NO_INDEX,
+                          .surface = zl_span_of(surface),
                           .outcome = ZL_COUNTED,
                           .weight = 1,
                           .at_ms = 1000 + offset,
                           .reward_micro = 1000000};
     model_batch(w->m, &ev, 1, NULL, NULL);
     similar_mark_user(w->s, user);
+}
+
+static void choose(struct world *w, uint32_t user, uint32_t item)
+{
+    choose_on(w, user, item, "");
 }
 
 static void take_answers(struct world *w, enum sink_result become)
@@ -363,6 +370,32 @@ static void popularity_is_written_by_category_when_it_changed(void **state)
     close_world(&w);
 }
 
+static void a_surface_has_a_list_of_its_own(void **state)
+{
+    (void)state;
+    struct world w;
+    struct hot *h;
+    struct zl_error err;
+    open_world(&w, false);
+    struct hot_config cfg = {.n = 5, .every_ns = 5 * SECOND_NS, .ttl_ms = 3600000, .token = TOKEN};
+    assert_int_equal(hot_open(&cfg, w.m, w.c, w.sink, w.ids, &w.positions, &h, &err), ZL_OK);
+    choose_on(&w, 1, 3, "feed");
+    assert_int_equal(hot_turns(&w, h), 3); /* all, odd, surface:feed */
+    choose_on(&w, 2, 5, "search");
+    w.now_ns += 5 * SECOND_NS;
+    assert_int_equal(hot_turns(&w, h),
+                     4); /* all, odd, and both: what is popular elsewhere fills up */
+    for (uint32_t user = 10; user < 40; user++)
+        choose_on(&w, user, 3, "feed");
+    w.now_ns += 5 * SECOND_NS;
+    assert_int_equal(hot_turns(&w, h), 3); /* 3 before 5 but on search */
+    describe(&w, 5, ZL_ITEM_BLOCKED);
+    hot_changed(h);
+    assert_int_equal(hot_turns(&w, h), 4);
+    hot_close(h);
+    close_world(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -376,6 +409,7 @@ int main(void)
         cmocka_unit_test(a_file_writes_each_list_once_at_the_end),
         cmocka_unit_test(off_is_nothing_at_all),
         cmocka_unit_test(popularity_is_written_by_category_when_it_changed),
+        cmocka_unit_test(a_surface_has_a_list_of_its_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -29,6 +29,7 @@ static struct model *open_model(void)
                                .cooccur_half_life = 500,
                                .session_gap_ms = 1800000,
                                .convert = {.max_courses = 16, .window_ms = 86400000},
+                               .surface_evidence = 10,
                                .seed = 3};
     struct model *m;
     struct zl_error err;
@@ -297,6 +298,7 @@ static void random_stream(struct model *m, uint64_t seed, int n)
                               .user = rng_below(&r, 40),
                               .item = rng_below(&r, 8) ? rng_below(&r, 100) : ZL_NO_INDEX,
                               .course = rng_below(&r, 3) ? ZL_NO_INDEX : rng_below(&r, 5),
+                              .surface = {"abc" + rng_below(&r, 3), 1},
                               .outcome = ZL_COUNTED,
                               .weight = 1,
                               .at_ms = 1000 + i * 100000LL,
@@ -326,21 +328,21 @@ static void no_row_changes_without_being_touched_first(void **state)
     (void)state;
     struct model *m = open_model();
     random_stream(m, 21, 1000);
-    struct rows_table t[8];
-    int n = model_rows(m, t, 8);
+    struct rows_table t[MODEL_TABLES];
+    int n = model_rows(m, t, MODEL_TABLES);
     for (int i = 0; i < n; i++) { /* forget all touches */
         for (uint32_t d = 0; d < t[i].track->n_dirty; d++)
             t[i].track->state[t[i].track->dirty[d]] = 0;
         t[i].track->n_dirty = 0;
     }
     for (int step = 0; step < 200; step++) {
-        static struct rows_buffer before[8][1200];
+        static struct rows_buffer before[MODEL_TABLES][1200];
         for (int i = 0; i < n; i++)
             for (uint32_t key = 0; key < t[i].count(t[i].room); key++) {
                 before[i][key].len = 0;
                 t[i].write(t[i].room, key, &before[i][key]);
             }
-        uint32_t counts[8];
+        uint32_t counts[MODEL_TABLES];
         for (int i = 0; i < n; i++)
             counts[i] = t[i].count(t[i].room);
         struct rng r = {(uint64_t)step + 77};

@@ -179,14 +179,14 @@ static void hidden_items_are_in_the_users_row(void **state)
 {
     (void)state;
     struct model *a = learned_model(), *b = learned_model();
-    struct rows_table from[8], to[8];
+    struct rows_table from[MODEL_TABLES], to[MODEL_TABLES];
     struct rows_buffer bytes = {0}, again = {0};
     struct zl_error err;
     uint32_t x[MODEL_HIDDEN], y[MODEL_HIDDEN];
     int users = 1; /* model_rows: items, users, ... */
     give(a, ZL_NOT_INTERESTED, 3, 7, 100 * DAY_MS);
-    model_rows(a, from, 8);
-    model_rows(b, to, 8);
+    model_rows(a, from, MODEL_TABLES);
+    model_rows(b, to, MODEL_TABLES);
     assert_int_equal(from[users].kind, ROWS_USERS);
     assert_true(from[users].track->state[3] == ROWS_DIRTY);
     from[users].write(from[users].room, 3, &bytes);
