@@ -1,5 +1,5 @@
-/* Range reduction to a small interval, then a series whose terms are summed in a fixed order. The float exponential is written so
- * that the compiler vectorises it: every lane does exactly the scalar operations. */
+/* Range reduction to a small interval, then a series whose terms are summed in a fixed order. Of the floats 16 go at a
+ * time, and every lane does exactly the scalar operations. */
 #include "base/special.h"
 
 #include <stdint.h>
@@ -56,71 +56,122 @@ double special_log(double x)
     return special_log2(x) * LN2;
 }
 
+/* e^y = 1 + y + y^2 / 2! + ..; |y| < 0.35: y^15 / 15! is below 2^-64. */
+#define EXP_TERMS 15
+static const double exp_terms[EXP_TERMS] = {1.0 / 87178291200,
+                                            1.0 / 6227020800,
+                                            1.0 / 479001600,
+                                            1.0 / 39916800,
+                                            1.0 / 3628800,
+                                            1.0 / 362880,
+                                            1.0 / 40320,
+                                            1.0 / 5040,
+                                            1.0 / 720,
+                                            1.0 / 120,
+                                            1.0 / 24,
+                                            1.0 / 6,
+                                            0.5,
+                                            1.0,
+                                            1.0};
+
 double special_exp2(double x)
 {
     if (x < -1022)
         return 0;
     double whole = (double)(int64_t)(x + (x < 0 ? -0.5 : 0.5));
-    static const double c[] = {1.0 / 87178291200,
-                               1.0 / 6227020800,
-                               1.0 / 479001600,
-                               1.0 / 39916800,
-                               1.0 / 3628800,
-                               1.0 / 362880,
-                               1.0 / 40320,
-                               1.0 / 5040,
-                               1.0 / 720,
-                               1.0 / 120,
-                               1.0 / 24,
-                               1.0 / 6,
-                               0.5,
-                               1.0,
-                               1.0};
-    double y = (x - whole) * LN2, sum = 0; /* |y| < 0.35: y^15 / 15! is below 2^-64 */
-    for (unsigned i = 0; i < sizeof c / sizeof c[0]; i++)
-        sum = sum * y + c[i];
+    double y = (x - whole) * LN2, sum = 0;
+    for (unsigned i = 0; i < EXP_TERMS; i++)
+        sum = sum * y + exp_terms[i];
     return sum * double_of((uint64_t)((int64_t)whole + 1023) << 52);
+}
+
+typedef double d8 __attribute__((vector_size(64), aligned(8), may_alias));
+typedef int64_t l8 __attribute__((vector_size(64)));
+typedef int32_t i8 __attribute__((vector_size(32)));
+
+static inline __attribute__((always_inline)) void exp2_8(const double *x, double *out)
+{
+    d8 v = *(const d8 *)x;
+    i8 whole = __builtin_convertvector(v + 0.5, i8); /* x >= 0 */
+    d8 y = (v - __builtin_convertvector(whole, d8)) * LN2, sum = {0};
+    for (unsigned i = 0; i < EXP_TERMS; i++)
+        sum = sum * y + exp_terms[i];
+    l8 scale = (__builtin_convertvector(whole, l8) + 1023) << 52;
+    *(d8 *)out = sum * (d8)scale;
+}
+
+VEC_CLONES void special_exp2_all(const double *x, double *out, int n)
+{
+    int i = 0;
+    for (; i + 8 <= n; i += 8)
+        exp2_8(x + i, out + i);
+    if (i == n)
+        return;
+    double rest[8] = {0};
+    memcpy(rest, x + i, (size_t)(n - i) * sizeof *x);
+    exp2_8(rest, rest);
+    memcpy(out + i, rest, (size_t)(n - i) * sizeof *x);
+}
+
+/* GCC's vector types, as in vec.c: a loop over scalars would not be vectorised, since x may be out. */
+typedef float v16 __attribute__((vector_size(64), aligned(4), may_alias));
+typedef int32_t v16i __attribute__((vector_size(64), aligned(4), may_alias));
+
+static inline __attribute__((always_inline)) void exp_16(const float *x, float *out)
+{
+    v16 given = *(const v16 *)x;
+    v16i too_small = (v16i)(given + 87.0f) >> 31; /* the sign; AVX2 would compare one by one */
+    v16i kept = ((v16i)given & ~too_small) | ((v16i)((v16){0} - 87.0f) & too_small);
+    v16 v = (v16)kept;
+    v16i whole = __builtin_convertvector(v * 1.44269504f - 0.5f, v16i); /* v <= 0 */
+    v16 w = __builtin_convertvector(whole, v16);
+    v16 y = (v - w * 0.693145752f) - w * 1.42860677e-6f; /* ln 2 in two parts (Cody, Waite) */
+    v16 p = y * (1.0f / 720) + 1.0f / 120;
+    p = p * y + 1.0f / 24;
+    p = p * y + 1.0f / 6;
+    p = p * y + 0.5f;
+    p = p * y + 1.0f;
+    p = p * y + 1.0f;
+    v16 scaled = p * (v16)((whole + 127) << 23);
+    *(v16i *)out = (v16i)scaled & ~too_small;
+}
+
+static inline __attribute__((always_inline)) void log_16(const float *x, float *out)
+{
+    v16i u = *(const v16i *)x;
+    v16i shifted = u - 0x3f3504f3; /* sqrt(1/2): the mantissa falls into [sqrt(1/2), sqrt(2)) */
+    v16i e = shifted >> 23;
+    v16 m = (v16)(u - e * (1 << 23));
+    v16 s = (m - 1.0f) / (m + 1.0f), s2 = s * s;
+    v16 p = s2 * (1.0f / 9) + 1.0f / 7;
+    p = p * s2 + 1.0f / 5;
+    p = p * s2 + 1.0f / 3;
+    p = p * s2 + 1.0f;
+    *(v16 *)out = 2.0f * s * p + __builtin_convertvector(e, v16) * 0.69314718f;
 }
 
 VEC_CLONES void special_exp_all(const float *x, float *out, int n)
 {
-    for (int i = 0; i < n; i++) {
-        float v = x[i] < -87.0f ? -87.0f : x[i];
-        int32_t whole = (int32_t)(v * 1.44269504f - 0.5f); /* v <= 0 */
-        float w = (float)whole;
-        float y = (v - w * 0.693145752f) - w * 1.42860677e-6f; /* ln 2 in two parts (Cody, Waite) */
-        float p = 1.0f / 720;
-        p = p * y + 1.0f / 120;
-        p = p * y + 1.0f / 24;
-        p = p * y + 1.0f / 6;
-        p = p * y + 0.5f;
-        p = p * y + 1.0f;
-        p = p * y + 1.0f;
-        union {
-            int32_t i;
-            float f;
-        } scale = {.i = (whole + 127) << 23};
-        out[i] = x[i] < -87.0f ? 0.0f : p * scale.f;
-    }
+    int i = 0;
+    for (; i + 16 <= n; i += 16)
+        exp_16(x + i, out + i);
+    if (i == n)
+        return;
+    float rest[16] = {0};
+    memcpy(rest, x + i, (size_t)(n - i) * sizeof *x);
+    exp_16(rest, rest);
+    memcpy(out + i, rest, (size_t)(n - i) * sizeof *x);
 }
 
 VEC_CLONES void special_log_all(const float *x, float *out, int n)
 {
-    for (int i = 0; i < n; i++) {
-        union {
-            float f;
-            int32_t i;
-        } u = {.f = x[i]};
-        int32_t shifted =
-            u.i - 0x3f3504f3; /* sqrt(1/2): the mantissa falls into [sqrt(1/2), sqrt(2)) */
-        int32_t e = shifted >> 23;
-        u.i -= e * (1 << 23);
-        float s = (u.f - 1.0f) / (u.f + 1.0f), s2 = s * s;
-        float p = 1.0f / 9;
-        p = p * s2 + 1.0f / 7;
-        p = p * s2 + 1.0f / 5;
-        p = p * s2 + 1.0f / 3;
-        p = p * s2 + 1.0f;
-        out[i] = 2.0f * s * p + (float)e * 0.69314718f;
-    }
+    int i = 0;
+    for (; i + 16 <= n; i += 16)
+        log_16(x + i, out + i);
+    if (i == n)
+        return;
+    float rest[16] = {0};
+    memcpy(rest, x + i, (size_t)(n - i) * sizeof *x);
+    log_16(rest, rest);
+    memcpy(out + i, rest, (size_t)(n - i) * sizeof *x);
 }

@@ -10,6 +10,8 @@ double special_log2(double x);
 /* 2^x; 0 below -1022, never infinite below 1023. */
 double special_exp2(double x);
 double special_log(double x);
+/* The same bits as special_exp2, for n numbers 0 <= x < 1023. In place is fine. Vectorised. */
+void special_exp2_all(const double *x, double *out, int n);
 /* e^x for each of n floats, x <= 0 (below -87: 0). In place is fine. Vectorised. */
 void special_exp_all(const float *x, float *out, int n);
 
