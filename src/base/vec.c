@@ -2,23 +2,35 @@
  * roundings (-ffp-contract=off), so the versions agree to the bit. */
 #include "base/vec.h"
 
-#include <string.h>
-
 typedef float v16 __attribute__((vector_size(64), aligned(4), may_alias));
+typedef float v8 __attribute__((vector_size(32)));
+typedef float v4 __attribute__((vector_size(16)));
 
 #define LOAD(p) (*(const v16 *)(p))
 
+/* The 16 running sums of a . b, folded in half four times. */
+static inline __attribute__((always_inline)) float dot(const float *a, const float *b, int k)
+{
+    v16 s = LOAD(a) * LOAD(b);
+    for (int f = 16; f < k; f += 16)
+        s += LOAD(a + f) * LOAD(b + f);
+    v8 s8 = __builtin_shufflevector(s, s, 0, 1, 2, 3, 4, 5, 6, 7) +
+            __builtin_shufflevector(s, s, 8, 9, 10, 11, 12, 13, 14, 15);
+    v4 s4 =
+        __builtin_shufflevector(s8, s8, 0, 1, 2, 3) + __builtin_shufflevector(s8, s8, 4, 5, 6, 7);
+    v4 s2 = s4 + __builtin_shufflevector(s4, s4, 2, 3, 0, 1);
+    return s2[0] + s2[1];
+}
+
 VEC_CLONES float vec_dot(const float *a, const float *b, int k)
 {
-    v16 sum = LOAD(a) * LOAD(b);
-    for (int f = 16; f < k; f += 16)
-        sum += LOAD(a + f) * LOAD(b + f);
-    float s[16];
-    memcpy(s, &sum, sizeof s);
-    for (int w = 8; w > 0; w /= 2)
-        for (int i = 0; i < w; i++)
-            s[i] += s[i + w];
-    return s[0];
+    return dot(a, b, k);
+}
+
+VEC_CLONES void vec_dots(const float *a, const float *const *rows, int n, int k, float *out)
+{
+    for (int i = 0; i < n; i++)
+        out[i] = dot(a, rows[i], k);
 }
 
 VEC_CLONES void vec_add(float *y, float a, const float *x, int k)
@@ -36,10 +48,45 @@ VEC_CLONES void vec_add_any(float *y, float a, const float *x, int k)
         y[f] += a * x[f];
 }
 
-VEC_CLONES void vec_add_sum(float *y, float a, const float *x1, const float *x2, int k)
+/* y[0..64) stays in registers, rows pass by. */
+static inline __attribute__((always_inline)) void
+add_rows_64(float *y, const float *a, const float *const *rows, int n, int from)
 {
-    for (int f = 0; f < k; f += 16)
-        *(v16 *)(y + f) = LOAD(y + f) + a * (LOAD(x1 + f) + LOAD(x2 + f));
+    v16 y0 = LOAD(y), y1 = LOAD(y + 16), y2 = LOAD(y + 32), y3 = LOAD(y + 48);
+    for (int i = 0; i < n; i++) {
+        const float *x = rows[i] + from;
+        y0 += a[i] * LOAD(x);
+        y1 += a[i] * LOAD(x + 16);
+        y2 += a[i] * LOAD(x + 32);
+        y3 += a[i] * LOAD(x + 48);
+    }
+    *(v16 *)y = y0;
+    *(v16 *)(y + 16) = y1;
+    *(v16 *)(y + 32) = y2;
+    *(v16 *)(y + 48) = y3;
+}
+
+VEC_CLONES void vec_add_rows(float *y, const float *a, const float *const *rows, int n, int k)
+{
+    int f = 0;
+    for (; f + 64 <= k; f += 64)
+        add_rows_64(y + f, a, rows, n, f);
+    for (; f < k; f += 16) {
+        v16 sum = LOAD(y + f);
+        for (int i = 0; i < n; i++)
+            sum += a[i] * LOAD(rows[i] + f);
+        *(v16 *)(y + f) = sum;
+    }
+}
+
+VEC_CLONES void vec_add_pairs(float *y, const float *a, const float *const *rows, int n, int k)
+{
+    for (int f = 0; f < k; f += 16) {
+        v16 sum = LOAD(y + f);
+        for (int i = 0; i < n; i++)
+            sum += a[i] * (LOAD(rows[i] + f) + LOAD(rows[i] + k + f));
+        *(v16 *)(y + f) = sum;
+    }
 }
 
 VEC_CLONES void vec_score_panel4(const float *panel, const float *const z[4], int k, float *out)

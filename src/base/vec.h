@@ -13,13 +13,20 @@
 #define VEC_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
 #endif
 
+/* For scratch that is written before it is read: a hardened build would fill it with zeros at each call. */
+#define VEC_SCRATCH __attribute__((uninitialized))
+
 float vec_dot(const float *a, const float *b, int k);
+/* out[i] = a . rows[i]; the same bits as vec_dot. */
+void vec_dots(const float *a, const float *const *rows, int n, int k, float *out);
 /* y += a * x */
 void vec_add(float *y, float a, const float *x, int k);
-/* The same for any k, and nothing beyond is read. */
+/* y += sum_i a[i] * rows[i], in order of i: the same bits as n calls of vec_add. */
+void vec_add_rows(float *y, const float *a, const float *const *rows, int n, int k);
+/* vec_add for any k, and nothing beyond is read. */
 void vec_add_any(float *y, float a, const float *x, int k);
-/* y += a * (x1 + x2): history items enter with both of their vectors. */
-void vec_add_sum(float *y, float a, const float *x1, const float *x2, int k);
+/* y += sum_i a[i] * (x1 + x2), rows[i]: x1 (k floats), then x2. History items enter with both of their vectors. */
+void vec_add_pairs(float *y, const float *a, const float *const *rows, int n, int k);
 
 /* Scores of 16 items (one panel, k rows of 16 floats, then 16 biases) for 4 users: out[u * 16 + lane] = bias + sum_f z_u[f] * panel[f],
  * summed in order of f. */

@@ -18,7 +18,8 @@ static float sigmoid(float x)
 
 void adversary_step(struct model *m, uint32_t item, float weight, struct rng *rng)
 {
-    float w = (float)m->cfg.adversarial, lr = (float)m->cfg.learning_rate, apart[MODEL_MAX_K];
+    VEC_SCRATCH float apart[MODEL_MAX_K];
+    float w = (float)m->cfg.adversarial, lr = (float)m->cfg.learning_rate;
     int k = m->cfg.k;
     if (!m->content.on || w <= 0 || !content_has(&m->content, item))
         return;

@@ -197,6 +197,13 @@ void content_of(const struct content *t, uint32_t item, float *c)
 
 /* ---- the step ---- */
 
+void content_prefetch(const struct content *t, uint32_t item)
+{
+    const char *it = (const char *)item_of(t, item);
+    for (size_t at = 0; at < sizeof(struct content_item); at += 64)
+        __builtin_prefetch(it + at);
+}
+
 void content_gather(struct content *t, uint32_t item, float d)
 {
     const struct content_item *it = item_of(t, item);
@@ -206,6 +213,8 @@ void content_gather(struct content *t, uint32_t item, float d)
         if (sums[f] == 0) {
             ASSERT(t->n_touched < t->max_touched);
             t->touched[t->n_touched++] = f;
+            __builtin_prefetch(
+                feature_of(t, f)); /* how far it is to be believed, in step_features() */
         }
         sums[f] += d * it->scale;
     }

@@ -54,6 +54,8 @@ bool content_has(const struct content *t, uint32_t item);
 /* c (k floats) of an item as of now. */
 void content_of(const struct content *t, uint32_t item, float *c);
 
+/* The item's features are soon to be gathered. */
+void content_prefetch(const struct content *t, uint32_t item);
 /* One step: gradients d_j z of the loss for c of some items j are gathered, then every w_f, M_m and g_m concerned moves once. */
 void content_gather(struct content *t, uint32_t item, float d);
 void content_step(struct content *t, const float *z, float z_norm2, float learning_rate,

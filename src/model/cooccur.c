@@ -8,10 +8,11 @@
 
 #include "base/check.h"
 #include "base/special.h"
+#include "base/vec.h"
 #include "zhiliu/event.h"
 
 #define KEEP 300U
-#define FULL 600U
+#define FULL (COOCCUR_ENTRIES - 1U)
 #define FIRST_CAPACITY 8U
 #define STALE_HALF_LIVES 8.0 /* a row this old is rescaled before it is added to */
 
@@ -37,10 +38,14 @@ void cooccur_release(struct cooccur *c)
 
 /* ---- the hash table of a row ---- */
 
+static uint32_t home(const struct cooccur_row *r, uint32_t item)
+{
+    return (item * 2654435761U) >> 7 & (r->capacity - 1);
+}
+
 static struct cooccur_entry *probe(const struct cooccur_row *r, uint32_t item)
 {
-    uint32_t mask = r->capacity - 1;
-    for (uint32_t i = (item * 2654435761U) >> 7 & mask;; i = (i + 1) & mask)
+    for (uint32_t i = home(r, item);; i = (i + 1) & (r->capacity - 1))
         if (r->slots[i].item == item || r->slots[i].item == ZL_NO_INDEX)
             return &r->slots[i];
 }
@@ -59,12 +64,15 @@ static void rebuild(struct cooccur_row *r, uint32_t capacity, const struct coocc
     free(old);
 }
 
-static uint32_t gather(const struct cooccur_row *r, struct cooccur_entry *out)
+/* A slot in two is empty, in no order, so that a branch would be foretold wrongly again and again. */
+uint32_t cooccur_entries(const struct cooccur_row *r, struct cooccur_entry *out)
 {
     uint32_t n = 0;
-    for (uint32_t i = 0; i < r->capacity; i++)
-        if (r->slots[i].item != ZL_NO_INDEX)
-            out[n++] = r->slots[i];
+    for (uint32_t i = 0; i < r->capacity; i++) {
+        struct cooccur_entry e = r->slots[i];
+        out[n] = e;
+        n += e.item != ZL_NO_INDEX;
+    }
     return n;
 }
 
@@ -78,16 +86,16 @@ static int strongest_first(const void *a, const void *b)
 
 static void prune(struct cooccur_row *r)
 {
-    struct cooccur_entry all[FULL];
-    uint32_t n = gather(r, all);
+    VEC_SCRATCH struct cooccur_entry all[COOCCUR_ENTRIES];
+    uint32_t n = cooccur_entries(r, all);
     qsort(all, n, sizeof all[0], strongest_first);
     rebuild(r, 512, all, KEEP);
 }
 
 static void grow(struct cooccur_row *r)
 {
-    struct cooccur_entry all[FULL];
-    uint32_t n = r->capacity ? gather(r, all) : 0;
+    VEC_SCRATCH struct cooccur_entry all[COOCCUR_ENTRIES];
+    uint32_t n = r->capacity ? cooccur_entries(r, all) : 0;
     rebuild(r, r->capacity ? r->capacity * 2 : FIRST_CAPACITY, all, n);
 }
 
@@ -101,17 +109,23 @@ static void bring_up_to(struct cooccur_row *r, double now)
 
 /* ---- */
 
-void cooccur_add(struct cooccur *c, uint32_t from, uint32_t to, float weight, double now)
+static struct cooccur_row *row_to_change(struct cooccur *c, uint32_t item, double now)
 {
-    ASSERT(from < c->max_items);
-    rows_touch(&c->track, from);
-    if (from >= c->count)
-        c->count = from + 1;
-    struct cooccur_row *r = row_of(c, from);
+    ASSERT(item < c->max_items);
+    rows_touch(&c->track, item);
+    if (item >= c->count)
+        c->count = item + 1;
+    struct cooccur_row *r = row_of(c, item);
     if (r->n == 0)
         r->since = now;
     if (now - r->since > STALE_HALF_LIVES)
         bring_up_to(r, now);
+    return r;
+}
+
+/* weight: as of the row's since. */
+static void add(struct cooccur_row *r, uint32_t to, float weight)
+{
     if (r->n == FULL)
         prune(r);
     if (r->n * 4 >= r->capacity * 3)
@@ -121,7 +135,33 @@ void cooccur_add(struct cooccur *c, uint32_t from, uint32_t to, float weight, do
         *e = (struct cooccur_entry){to, 0};
         r->n++;
     }
-    e->weight += weight * (float)special_exp2((now - r->since));
+    e->weight += weight;
+}
+
+void cooccur_add(struct cooccur *c, uint32_t from, uint32_t to, float weight, double now)
+{
+    struct cooccur_row *r = row_to_change(c, from, now);
+    add(r, to, weight * (float)special_exp2(now - r->since));
+}
+
+/* Rows lie anywhere in memory: all the places are asked for first, then written. */
+void cooccur_link(struct cooccur *c, uint32_t chosen, const uint32_t *history, int n, float weight,
+                  double now)
+{
+    struct cooccur_row *own = row_to_change(c, chosen, now), *rows[COOCCUR_DEPTH];
+    double age[COOCCUR_DEPTH + 1] = {now - own->since}; /* own, then theirs */
+    ASSERT(n >= 1 && n <= COOCCUR_DEPTH);
+    for (int l = 0; l < n; l++) {
+        rows[l] = row_to_change(c, history[l], now);
+        age[1 + l] = now - rows[l]->since;
+        __builtin_prefetch(rows[l]->slots + home(rows[l], chosen), 1);
+        __builtin_prefetch(own->slots + home(own, history[l]), 1);
+    }
+    special_exp2_all(age, age, 1 + n);
+    for (int l = 0; l < n; l++, weight *= 0.9f) {
+        add(rows[l], chosen, weight * (float)age[1 + l]);
+        add(own, history[l], 0.5f * weight * (float)age[0]);
+    }
 }
 
 void cooccur_clear(struct cooccur *c, uint32_t from)

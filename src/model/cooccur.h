@@ -4,7 +4,7 @@
  *          moves by 1 (decay.h);
  *          score(u, j) = (n_j + 1)^-0.3 sum_d 0.8^(d-1) C[h_d -> j] (n_{h_d} + 1)^-0.7, n the decayed count of positives.
  * Memory   a row keeps the 300 strongest of at most 600 items: up to 8 KiB a row, made when it is first written.
- * Owners   rows change only through cooccur_add, which touches them first.
+ * Owners   rows change only through cooccur_link, cooccur_add and cooccur_clear, which touch them first.
  * Threads  the engine's loop only. */
 #ifndef MODEL_COOCCUR_H
 #define MODEL_COOCCUR_H
@@ -14,7 +14,8 @@
 #include "base/rows.h"
 #include "base/table.h"
 
-#define COOCCUR_DEPTH 20 /* history items that are linked, and that are asked */
+#define COOCCUR_DEPTH 20    /* history items that are linked, and that are asked */
+#define COOCCUR_ENTRIES 601 /* one more than a row has at most */
 
 struct cooccur_entry {
     uint32_t item; /* ZL_NO_INDEX: a free slot */
@@ -38,11 +39,17 @@ void cooccur_release(struct cooccur *c);
 
 /* C[from -> to] += weight at `now`. */
 void cooccur_add(struct cooccur *c, uint32_t from, uint32_t to, float weight, double now);
+/* On a choice, all of the first formula: `weight` is w, history the newest n items (1 .. COOCCUR_DEPTH), each once and not the chosen one,
+ * newest first. */
+void cooccur_link(struct cooccur *c, uint32_t chosen, const uint32_t *history, int n, float weight,
+                  double now);
 /* Forgets a row. */
 void cooccur_clear(struct cooccur *c, uint32_t from);
 /* NULL: nothing is known. *scale brings the row's weights to `now`. */
 const struct cooccur_row *cooccur_row(const struct cooccur *c, uint32_t item, double now,
                                       float *scale);
+/* The row's entries, in the order of its slots; how many. out: room for COOCCUR_ENTRIES. */
+uint32_t cooccur_entries(const struct cooccur_row *r, struct cooccur_entry *out);
 /* C[from -> to] at `now`; 0: nothing is known. A search through the row. */
 float cooccur_weight(const struct cooccur *c, uint32_t from, uint32_t to, double now);
 struct rows_table cooccur_rows(struct cooccur *c);

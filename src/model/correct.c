@@ -80,7 +80,7 @@ static double chance(const struct model *m, int n)
     uint64_t in = m->window.n < m->window.size ? m->window.n : m->window.size;
     double others = 0;
     for (int i = 0; i < n; i++) {
-        float log_n = m->window.log_share[items_stats(&m->items, m->drawn[i])->in_window];
+        float log_n = m->window.log_share[*items_in_window(&m->items, m->drawn[i])];
         s[i] = m->logits[i] + (float)m->cfg.kappa * log_n - (i > 0 ? log_n : 0);
         most = s[i] > most ? s[i] : most;
     }

@@ -1,5 +1,5 @@
-/* Item rows and the few operations that may change them. A learned row lies in one piece, x, q, with content c, then the scalars, so a step
- * touches neighbouring lines; counts lie apart, since drawing negatives never needs them. */
+/* Item rows and the few operations that may change them. A learned row lies in one piece, x, q, the scalars, with content c, so a
+ * step touches neighbouring lines; counts lie apart, since drawing negatives never needs them. */
 #include <math.h>
 #include <string.h>
 
@@ -23,26 +23,39 @@ enum zl_status items_init(struct items *t, const struct model_config *cfg, struc
     t->seed = cfg->seed;
     TRY(table_init(&t->learned, "item vectors", cfg->max_items, learned, err));
     TRY(table_init(&t->stats, "item counts", cfg->max_items, sizeof(struct item_stats), err));
-    TRY(table_init(&t->changed_list, "changed items", cfg->max_items / 4 + 1, 16, err));
-    t->changed = (uint32_t *)(void *)t->changed_list.rows;
+    TRY(table_init(&t->in_window, "items in the window", cfg->max_items / 4 + 1, 16, err));
+    TRY(table_init(&t->is_changed, "marks of changed items", cfg->max_items / 16 + 1, 16, err));
+    TRY(table_init(&t->changed, "changed items", cfg->max_items / 4 + 1, 16, err));
     return rows_track_init(&t->track, cfg->max_items, err);
 }
 
 void items_release(struct items *t)
 {
     rows_track_release(&t->track);
-    table_release(&t->changed_list);
+    table_release(&t->changed);
+    table_release(&t->is_changed);
+    table_release(&t->in_window);
     table_release(&t->stats);
     table_release(&t->learned);
 }
 
 static void mark_changed(struct items *t, uint32_t item)
 {
-    struct item_stats *s = items_stats(t, item);
-    if (s->changed)
+    uint8_t *mark = (uint8_t *)t->is_changed.rows + item;
+    if (*mark)
         return;
-    s->changed = true;
-    t->changed[t->n_changed++] = item;
+    *mark = 1;
+    ((uint32_t *)(void *)t->changed.rows)[t->n_changed++] = item;
+}
+
+uint32_t items_take_changed(struct items *t, uint32_t *items, uint32_t max)
+{
+    uint32_t n = t->n_changed < max ? t->n_changed : max;
+    t->n_changed -= n;
+    memcpy(items, (uint32_t *)(void *)t->changed.rows + t->n_changed, n * sizeof *items);
+    for (uint32_t i = 0; i < n; i++)
+        t->is_changed.rows[items[i]] = 0;
+    return n;
 }
 
 static void init_row(struct items *t, uint32_t item)
@@ -106,7 +119,8 @@ void items_step_history(struct items *t, uint32_t item, float w, const float *gz
 
 void items_renew(struct items *t, uint32_t item, const float *c)
 {
-    float *kept = items_c(t, item), moved[MODEL_MAX_K];
+    VEC_SCRATCH float moved[MODEL_MAX_K];
+    float *kept = items_c(t, item);
     memcpy(moved, c, (size_t)t->k * sizeof *moved);
     vec_add(moved, -1, kept, t->k);
     if (vec_dot(moved, moved, t->k) <= RENEW_FLOOR * vec_dot(kept, kept, t->k))
@@ -133,7 +147,9 @@ static void rows_write(const void *room, uint32_t key, struct rows_buffer *out)
     rows_put_u8(out, s->known);
     if (!s->known)
         return;
-    rows_put_f32s(out, items_x(t, key), (size_t)t->n_vectors * (size_t)t->k);
+    rows_put_f32s(out, items_x(t, key), 2 * (size_t)t->k);
+    if (t->n_vectors > 2)
+        rows_put_f32s(out, items_c(t, key), (size_t)t->k);
     rows_put_f32(out, l->b);
     rows_put_f32(out, l->gx);
     rows_put_f32(out, l->gq);
@@ -167,7 +183,9 @@ static enum zl_status rows_read(void *room, uint32_t key, struct rows_cursor *in
     struct item_stats *s = items_stats(t, key);
     struct item_learned *l = items_learned(t, key);
     s->known = true;
-    rows_get_f32s(in, items_x(t, key), (size_t)t->n_vectors * (size_t)t->k);
+    rows_get_f32s(in, items_x(t, key), 2 * (size_t)t->k);
+    if (t->n_vectors > 2)
+        rows_get_f32s(in, items_c(t, key), (size_t)t->k);
     l->b = rows_get_f32(in);
     l->gx = rows_get_f32(in);
     l->gq = rows_get_f32(in);

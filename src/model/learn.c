@@ -46,21 +46,28 @@ int learn_history_weights(const struct model_config *cfg, const struct user *u, 
     return used;
 }
 
+/* z of entries with these weights. */
+static void encode(const struct model *m, const struct user *u, const float *w, int n, float *z)
+{
+    VEC_SCRATCH const float *rows[MODEL_MAX_HISTORY];
+    for (int l = 0; l < n; l++)
+        rows[l] = items_x(&m->items, u->history[l].item);
+    memset(z, 0, (size_t)m->cfg.k * sizeof *z);
+    vec_add_pairs(z, w, rows, n, m->cfg.k);
+}
+
 bool learn_encode(const struct model *m, const struct user *u, float *z)
 {
-    float w[MODEL_MAX_HISTORY];
+    VEC_SCRATCH float w[MODEL_MAX_HISTORY];
     int n = learn_history_weights(&m->cfg, u, w);
-    memset(z, 0, (size_t)m->cfg.k * sizeof *z);
-    for (int l = 0; l < n; l++)
-        vec_add_sum(z, w[l], items_x(&m->items, u->history[l].item),
-                    items_q(&m->items, u->history[l].item), m->cfg.k);
+    encode(m, u, w, n, z);
     return n > 0;
 }
 
 /* log Q of an item, up to the window's own log, which is the same for all and cancels in the softmax. */
 static float log_q(const struct model *m, uint32_t item)
 {
-    return m->window.log_share[items_stats(&m->items, item)->in_window];
+    return m->window.log_share[*items_in_window(&m->items, item)];
 }
 
 /* drawn[0] is the chosen item, the others are negatives; returns how many in all. */
@@ -71,9 +78,12 @@ static int draw(struct model *m, uint32_t item, struct rng *rng)
     m->drawn[n++] = item;
     for (int i = 0; filled > 0 && i < m->cfg.negatives; i++) {
         uint32_t j = m->window.items[rng_below(rng, filled)];
-        __builtin_prefetch(items_q(&m->items, j));
-        if (j != item)
-            m->drawn[n++] = j;
+        m->drawn[n] = j;
+        n += j != item;
+    }
+    for (int i = 0; i < n; i++) {
+        m->q[i] = items_q(&m->items, m->drawn[i]);
+        items_prefetch_q(&m->items, m->drawn[i]);
     }
     return n;
 }
@@ -82,10 +92,10 @@ static int draw(struct model *m, uint32_t item, struct rng *rng)
 static float forward(struct model *m, int n, float weight)
 {
     float *s = m->logits, most = -INFINITY, total = 0;
+    vec_dots(m->z, m->q, n, m->cfg.k, s);
     for (int i = 0; i < n; i++) {
         uint32_t j = m->drawn[i];
-        s[i] = vec_dot(m->z, items_q(&m->items, j), m->cfg.k) + items_learned(&m->items, j)->b -
-               (float)m->cfg.kappa * log_q(m, j);
+        s[i] = s[i] + items_learned(&m->items, j)->b - (float)m->cfg.kappa * log_q(m, j);
         most = s[i] > most ? s[i] : most;
     }
     weight *= correct_step(m, n);
@@ -99,48 +109,68 @@ static float forward(struct model *m, int n, float weight)
     return weight;
 }
 
+/* Errors to learn from, and of which of the drawn. */
+struct thinned {
+    int n;
+    uint32_t items[MODEL_MAX_NEGATIVES + 1];
+    float errors[MODEL_MAX_NEGATIVES + 1];
+};
+
 /* Every drawn item has an error to learn from, mostly a tiny one that moves nothing one could measure but costs a row. Of those below
  * `grain` a sample stands for all: each is drawn in proportion to its error and counted as one grain (systematic sampling), so that the
- * expected gradient stays what it is. The others become 0. */
-static void thin(const float *errors, int n, float grain, struct rng *rng, float *out)
+ * expected gradient stays what it is. No branch: which error is tiny is foretold by nothing. */
+static void thin(const struct model *m, int n, float grain, struct rng *rng, struct thinned *out)
 {
     float next = grain * (float)rng_uniform(rng), sum = 0;
+    out->n = 0;
     for (int i = 0; i < n; i++) {
-        out[i] = errors[i];
-        if (fabsf(errors[i]) >= grain)
-            continue;
-        sum += fabsf(errors[i]);
-        out[i] = 0;
-        if (sum > next) {
-            next += grain;
-            out[i] = copysignf(grain, errors[i]);
-        }
+        float error = m->logits[i], size = fabsf(error);
+        bool tiny = size < grain;
+        sum += tiny ? size : 0;
+        bool drawn = tiny & (sum > next);
+        next += drawn ? grain : 0;
+        out->items[out->n] = m->drawn[i];
+        out->errors[out->n] = tiny ? copysignf(grain, error) : error;
+        out->n += (!tiny & (error != 0)) | drawn;
     }
+}
+
+/* g_z. */
+static void gradient_of_z(struct model *m, int n)
+{
+    VEC_SCRATCH const float *rows[MODEL_MAX_NEGATIVES + 1];
+    VEC_SCRATCH float d[MODEL_MAX_NEGATIVES + 1];
+    int used = 0;
+    for (int i = 0; i < n; i++) {
+        rows[used] = m->q[i];
+        d[used] = m->logits[i];
+        used += i == 0 || fabsf(d[used]) >= GRADIENT_FLOOR;
+    }
+    memset(m->gz, 0, (size_t)m->cfg.k * sizeof *m->gz);
+    vec_add_rows(m->gz, d, rows, used, m->cfg.k);
 }
 
 static void backward(struct model *m, int n, float weight, float learning_rate, struct rng *rng)
 {
-    float z_norm2 = vec_dot(m->z, m->z, m->cfg.k), d[MODEL_MAX_NEGATIVES + 1];
-    memset(m->gz, 0, (size_t)m->cfg.k * sizeof *m->gz);
-    for (int i = 0; i < n; i++)
-        if (i == 0 || fabsf(m->logits[i]) >= GRADIENT_FLOOR)
-            vec_add(m->gz, m->logits[i], items_q(&m->items, m->drawn[i]), m->cfg.k);
-    thin(m->logits, n, weight * GRAIN, rng, d);
-    for (int i = 0; i < n; i++)
-        if (d[i] != 0)
-            items_step_output(&m->items, m->drawn[i], d[i], m->z, z_norm2, learning_rate);
+    VEC_SCRATCH struct thinned d;
+    float z_norm2 = vec_dot(m->z, m->z, m->cfg.k);
+    gradient_of_z(m, n);
+    thin(m, n, weight * GRAIN, rng, &d);
+    for (int i = 0; i < d.n; i++)
+        items_step_output(&m->items, d.items[i], d.errors[i], m->z, z_norm2, learning_rate);
     if (!m->content.on)
         return;
-    thin(m->logits, n, weight * CONTENT_GRAIN, rng, d);
-    for (int i = 0; i < n; i++)
-        if (d[i] != 0)
-            content_gather(&m->content, m->drawn[i], d[i]);
+    thin(m, n, weight * CONTENT_GRAIN, rng, &d);
+    for (int i = 0; i < d.n; i++)
+        content_prefetch(&m->content, d.items[i]);
+    for (int i = 0; i < d.n; i++)
+        content_gather(&m->content, d.items[i], d.errors[i]);
     content_step(&m->content, m->z, z_norm2, learning_rate, rng);
 }
 
 void learn_renew(struct model *m, uint32_t item)
 {
-    float c[MODEL_MAX_K];
+    VEC_SCRATCH float c[MODEL_MAX_K];
     content_of(&m->content, item, c);
     items_renew(&m->items, item, c);
 }
@@ -159,15 +189,18 @@ static void renew_some(struct model *m, uint32_t chosen)
 
 void learn_step(struct model *m, const struct user *u, uint32_t item, float weight, struct rng *rng)
 {
-    float lr = (float)m->cfg.learning_rate, w[MODEL_MAX_HISTORY];
-    learn_encode(m, u, m->z);
+    VEC_SCRATCH float w[MODEL_MAX_HISTORY];
+    float lr = (float)m->cfg.learning_rate;
+    int n_history = learn_history_weights(&m->cfg, u, w);
+    for (int l = 0; l < n_history; l++)
+        items_prefetch_xq(&m->items, u->history[l].item);
     int n = draw(m, item, rng);
     if (n < 2)
         return; /* nobody to compare with yet */
+    encode(m, u, w, n_history, m->z);
     backward(m, n, forward(m, n, weight), lr, rng);
     adversary_step(m, item, weight, rng);
     float gz_norm2 = vec_dot(m->gz, m->gz, m->cfg.k);
-    int n_history = learn_history_weights(&m->cfg, u, w);
     for (int l = 0; l < n_history; l++)
         items_step_history(&m->items, u->history[l].item, w[l], m->gz, gz_norm2, lr);
     if (!m->content.on)

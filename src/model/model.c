@@ -111,12 +111,12 @@ static void count_event(struct model *m, struct user *u, const struct zl_event *
  * +2.0 % of its hits against 1 for all, the whole reward +1.9 %. */
 static void link_history(struct model *m, const struct user *u, uint32_t item, double weight)
 {
-    float w = (float)weight;
-    double now = m->decay.now[DECAY_COOCCUR];
-    for (int l = 0; l < u->n_history && l < COOCCUR_DEPTH; l++, w *= 0.9f) {
-        cooccur_add(&m->cooccur, u->history[l].item, item, w, now);
-        cooccur_add(&m->cooccur, item, u->history[l].item, 0.5f * w, now);
-    }
+    uint32_t newest[COOCCUR_DEPTH];
+    int n = 0;
+    for (; n < u->n_history && n < COOCCUR_DEPTH; n++)
+        newest[n] = u->history[n].item;
+    if (n > 0)
+        cooccur_link(&m->cooccur, item, newest, n, (float)weight, m->decay.now[DECAY_COOCCUR]);
 }
 
 /* The first choice of an item in a session is counted, as many times as it stands for. */
@@ -307,7 +307,7 @@ int model_encoding(const struct model *m, uint32_t user, uint32_t *items, float 
 void model_item_input(const struct model *m, uint32_t item, float *v)
 {
     memset(v, 0, (size_t)m->cfg.k * sizeof *v);
-    vec_add_sum(v, 1, items_x(&m->items, item), items_q(&m->items, item), m->cfg.k);
+    vec_add_pairs(v, &(float){1}, &(const float *){items_x(&m->items, item)}, 1, m->cfg.k);
 }
 
 void model_item_output(const struct model *m, uint32_t item, float *q, float *b)
@@ -323,12 +323,7 @@ float model_content_score(const struct model *m, uint32_t item, const float *z)
 
 uint32_t model_take_changed(struct model *m, uint32_t *items, uint32_t max)
 {
-    uint32_t n = m->items.n_changed < max ? m->items.n_changed : max;
-    m->items.n_changed -= n;
-    memcpy(items, m->items.changed + m->items.n_changed, n * sizeof *items);
-    for (uint32_t i = 0; i < n; i++)
-        items_stats(&m->items, items[i])->changed = false;
-    return n;
+    return items_take_changed(&m->items, items, max);
 }
 
 const uint32_t *model_seen(const struct model *m, uint32_t user, uint32_t *n)
@@ -356,22 +351,16 @@ const struct model_impressed *model_impressions(const struct model *m, uint32_t 
     return u->impressed;
 }
 
-/* A slot in two is empty, in no order, so that a branch would be foretold wrongly again and again: an empty one adds nothing to the
- * item that is spare. */
-static uint32_t add_row(const struct cooccur_row *r, float scale, uint32_t spare, float *sums,
-                        uint32_t *touched, uint32_t n)
+static uint32_t add_row(const struct cooccur_row *r, float scale, float *sums, uint32_t *touched,
+                        uint32_t n)
 {
-    for (uint32_t i = 0; i < r->capacity; i++) {
-        uint32_t full = r->slots[i].item == ZL_NO_INDEX ? 0 : UINT32_MAX; /* a mask */
-        uint32_t j = (r->slots[i].item & full) | (spare & ~full);
-        union {
-            float f;
-            uint32_t bits;
-        } add = {.f = scale * r->slots[i].weight};
-        add.bits &= full;
-        touched[n] = j;
-        n += full & (sums[j] == 0);
-        sums[j] += add.f;
+    VEC_SCRATCH struct cooccur_entry entries[COOCCUR_ENTRIES];
+    uint32_t in_row = cooccur_entries(r, entries);
+    for (uint32_t i = 0; i < in_row; i++) {
+        float *sum = &sums[entries[i].item];
+        touched[n] = entries[i].item;
+        n += *sum == 0;
+        *sum += scale * entries[i].weight;
     }
     return n;
 }
@@ -392,7 +381,7 @@ uint32_t model_cooccur(const struct model *m, uint32_t user, float *sums, uint32
             continue;
         double count = special_exp2(items_stats(&m->items, h)->count - now);
         scale *= distance * (float)special_exp2(-0.7 * special_log2(count + 1));
-        n = add_row(r, scale, h, sums, touched, n);
+        n = add_row(r, scale, sums, touched, n);
     }
     return n;
 }

@@ -15,7 +15,8 @@
 
 /* ---- items.c: one row an item ---- */
 
-/* The learned row: x (k floats), q (k floats), with content the part of q that is content (k floats), then this. */
+/* The learned row: x (k floats), q (k floats), this, then with content the part of q that is content (k floats). Drawing a negative
+ * needs q and this: neighbours. */
 struct item_learned {
     float b;          /* bias */
     float gx, gq, gb; /* Adagrad accumulators of x, q, b */
@@ -30,9 +31,7 @@ struct item_stats {
     double count;                        /* like pop, at the half-life of co-occurrence */
     float damp;                          /* (count + 1)^-0.3 as of its newest positive */
     float shown_explore, reward_explore; /* see explored.c */
-    uint32_t in_window; /* how often it stands in the window of positives; not written to rows */
-    bool known;         /* the row's vectors are set */
-    bool changed;       /* on the list for model_take_changed; not written to rows */
+    bool known;                          /* the row's vectors are set */
 };
 
 struct items {
@@ -41,8 +40,10 @@ struct items {
     struct table learned; /* n_vectors * k floats and struct item_learned */
     struct table stats;   /* struct item_stats */
     struct rows_track track;
-    uint32_t *changed; /* reserved like the track's list */
-    struct table changed_list;
+    /* not written to rows, and asked of many items in a step: each dense by itself */
+    struct table in_window;  /* uint32_t an item: how often it stands in the window of positives */
+    struct table is_changed; /* a byte an item: on the list for model_take_changed */
+    struct table changed;    /* the list */
     uint32_t n_changed;
     uint64_t seed;
 };
@@ -63,15 +64,36 @@ static inline float *items_q(const struct items *t, uint32_t item)
     return items_x(t, item) + t->k;
 }
 
+static inline struct item_learned *items_learned(const struct items *t, uint32_t item)
+{
+    return (struct item_learned *)(void *)(items_x(t, item) + 2 * t->k);
+}
+
 /* Only with content. */
 static inline float *items_c(const struct items *t, uint32_t item)
 {
-    return items_x(t, item) + 2 * t->k;
+    return items_x(t, item) + 2 * t->k + sizeof(struct item_learned) / sizeof(float);
 }
 
-static inline struct item_learned *items_learned(const struct items *t, uint32_t item)
+/* q and what stands behind it, soon to be read. */
+static inline void items_prefetch_q(const struct items *t, uint32_t item)
 {
-    return (struct item_learned *)(void *)(items_x(t, item) + t->n_vectors * t->k);
+    const float *q = items_q(t, item);
+    for (int f = 0; f <= t->k; f += 16)
+        __builtin_prefetch(q + f);
+}
+
+/* Both vectors. */
+static inline void items_prefetch_xq(const struct items *t, uint32_t item)
+{
+    const float *x = items_x(t, item);
+    for (int f = 0; f <= 2 * t->k; f += 16)
+        __builtin_prefetch(x + f);
+}
+
+static inline uint32_t *items_in_window(const struct items *t, uint32_t item)
+{
+    return (uint32_t *)(void *)t->in_window.rows + item;
 }
 
 static inline struct item_stats *items_stats(const struct items *t, uint32_t item)
@@ -88,6 +110,8 @@ void items_step_history(struct items *t, uint32_t item, float w, const float *gz
                         float learning_rate);
 /* The content part of q becomes c, the own part stays. Nothing happens when it is as good as equal. */
 void items_renew(struct items *t, uint32_t item, const float *c);
+/* model_take_changed() */
+uint32_t items_take_changed(struct items *t, uint32_t *items, uint32_t max);
 /* Stats may be written after this. */
 struct item_stats *items_stats_to_change(struct items *t, uint32_t item);
 
@@ -218,6 +242,7 @@ struct model {
     float *z, *gz;
     float logits[MODEL_MAX_NEGATIVES + 1];
     uint32_t drawn[MODEL_MAX_NEGATIVES + 1];
+    const float *q[MODEL_MAX_NEGATIVES + 1]; /* rows of the drawn */
 };
 
 /* learn.c: one step towards `item` with this weight, from the user's history as it stands; draws keyed by where. */

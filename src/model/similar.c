@@ -1,9 +1,6 @@
 /* What the model knows of two items without anybody in between: what was chosen after one of them (its row of co-occurrence), and
  * what somebody would be whose history is this item alone. The list of an item's page is made of these (rank/similar.c). */
-#include <string.h>
-
 #include "base/special.h"
-#include "base/vec.h"
 #include "model/model_priv.h"
 
 _Static_assert(MODEL_SIMILAR_LINKED == COOCCUR_DEPTH, "what is linked has moved");
@@ -11,8 +8,7 @@ _Static_assert(MODEL_SIMILAR_LINKED == COOCCUR_DEPTH, "what is linked has moved"
 /* z of a history of one: W = 1, so beta and gamma have no say (learn.c). */
 void model_similar_encode(const struct model *m, uint32_t item, float *z)
 {
-    memset(z, 0, (size_t)m->cfg.k * sizeof *z);
-    vec_add_sum(z, 1, items_x(&m->items, item), items_q(&m->items, item), m->cfg.k);
+    model_item_input(m, item, z);
 }
 
 uint32_t model_similar_cooccur(const struct model *m, uint32_t item, float *sums, uint32_t *touched)

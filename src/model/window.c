@@ -34,9 +34,9 @@ void window_push(struct model *m, uint32_t item)
     rows_touch(&m->track, 0);
     rows_touch(&m->track, 1 + slot / CHUNK);
     if (w->n >= w->size)
-        items_stats(&m->items, w->items[slot])->in_window--;
+        --*items_in_window(&m->items, w->items[slot]);
     w->items[slot] = item;
-    items_stats(&m->items, item)->in_window++;
+    ++*items_in_window(&m->items, item);
     w->n++;
 }
 
@@ -105,12 +105,6 @@ static enum zl_status read_scalars(struct model *m, struct rows_cursor *in, stru
     return ZL_OK;
 }
 
-static void count_in_window(struct model *m, uint32_t item, bool in)
-{
-    struct item_stats *s = items_stats(&m->items, item);
-    s->in_window = in ? s->in_window + 1 : s->in_window - 1;
-}
-
 static enum zl_status rows_read(void *room, uint32_t key, struct rows_cursor *in,
                                 struct zl_error *err)
 {
@@ -128,9 +122,9 @@ static enum zl_status rows_read(void *room, uint32_t key, struct rows_cursor *in
                 return zl_fail(err, ZL_EBADDATA, "the window names item %u, which has no row",
                                item);
             if (*slot != ZL_NO_INDEX) /* a base's chunk, now replaced by a segment's */
-                count_in_window(m, *slot, false);
+                --*items_in_window(&m->items, *slot);
             *slot = item;
-            count_in_window(m, item, true);
+            ++*items_in_window(&m->items, item);
         }
     }
     if (in->bad || in->at != in->end)

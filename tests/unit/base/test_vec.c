@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -49,11 +50,38 @@ static void a_dot_product_has_the_bits_of_the_written_order(void **state)
         }
 }
 
+/* k 16 to 160: with and without blocks of 64. */
+static void many_rows_at_once_have_the_bits_of_one_after_the_other(void **state)
+{
+    (void)state;
+    struct rng r = {SEED};
+    float rows[7][160], z[160], a[7], dots[7], y[160], one_by_one[160];
+    const float *at[7];
+    for (int round = 0; round < 1000; round++)
+        for (int k = 16; k <= 160; k += 48) {
+            fill(&r, z, k);
+            fill(&r, a, 7);
+            for (int i = 0; i < 7; i++) {
+                fill(&r, rows[i], k);
+                at[i] = rows[i];
+            }
+            vec_dots(z, at, 7, k, dots);
+            memcpy(y, z, sizeof y);
+            memcpy(one_by_one, z, sizeof y);
+            vec_add_rows(y, a, at, 7, k);
+            for (int i = 0; i < 7; i++) {
+                assert_true(dots[i] == plain_dot(z, rows[i], k));
+                vec_add(one_by_one, a[i], rows[i], k);
+            }
+            assert_memory_equal(y, one_by_one, (size_t)k * sizeof *y);
+        }
+}
+
 static void adding_rows_has_the_bits_of_the_written_order(void **state)
 {
     (void)state;
     struct rng r = {SEED};
-    float x1[64], x2[64], y[64], z[64];
+    float x[128], *x1 = x, *x2 = x + 64, y[64], z[64];
     for (int round = 0; round < 1000; round++) {
         fill(&r, x1, 64);
         fill(&r, x2, 64);
@@ -63,7 +91,7 @@ static void adding_rows_has_the_bits_of_the_written_order(void **state)
             volatile float sum = x1[f] + x2[f], product = a * sum;
             z[f] = y[f] + product;
         }
-        vec_add_sum(y, a, x1, x2, 64);
+        vec_add_pairs(y, &a, &(const float *){x}, 1, 64);
         assert_memory_equal(y, z, sizeof y);
         for (int f = 0; f < 64; f++) {
             volatile float product = a * x1[f];
@@ -92,6 +120,50 @@ static void special_functions_are_as_close_as_the_header_says(void **state)
     for (int i = 0; i < 1000; i++)
         assert_true(fabs((double)e[i] / exp((double)x[i]) - 1) < 2.5e-7);
     assert_true(e[0] == 1.0f);
+    x[0] = -INFINITY;
+    x[1] = -87.00001f;
+    x[2] = -87;
+    special_exp_all(x, e, 3);
+    assert_true(e[0] == 0 && e[1] == 0 && e[2] > 0);
+}
+
+/* Of whole vectors and of what is left over; in place. */
+static void a_special_function_gives_a_number_the_same_bits_wherever_it_stands(void **state)
+{
+    (void)state;
+    struct rng r = {SEED};
+    float x[40], e, l, exps[40], logs[40];
+    for (int n = 1; n <= 40; n++) {
+        for (int i = 0; i < n; i++) {
+            x[i] = (float)rng_uniform(&r) * -90;
+            exps[i] = x[i];
+            logs[i] = 1 - x[i];
+        }
+        special_exp_all(exps, exps, n);
+        special_log_all(logs, logs, n);
+        for (int i = 0; i < n; i++) {
+            float minus = 1 - x[i];
+            special_exp_all(&x[i], &e, 1);
+            special_log_all(&minus, &l, 1);
+            assert_true(e == exps[i] && l == logs[i]);
+            assert_true(fabs((double)l - log((double)minus)) <= 2e-7 * fmax(1, fabs((double)l)));
+        }
+    }
+}
+
+static void exp2_of_many_has_the_bits_of_exp2_of_one(void **state)
+{
+    (void)state;
+    struct rng r = {SEED};
+    double x[21], two[21];
+    for (int round = 0; round < 10000; round++) {
+        for (int i = 0; i < 21; i++)
+            x[i] = i % 4 == 0 ? (double)rng_below(&r, 40) / 8 /* halves: how they round */
+                              : rng_uniform(&r) * 1000;
+        special_exp2_all(x, two, 21);
+        for (int i = 0; i < 21; i++)
+            assert_true(two[i] == special_exp2(x[i]));
+    }
 }
 
 static bool smaller_key(const void *ctx, uint32_t a, uint32_t b)
@@ -133,6 +205,9 @@ int main(void)
     printf("SEED %d, kernel %s\n", SEED, vec_kernel());
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_dot_product_has_the_bits_of_the_written_order),
+        cmocka_unit_test(many_rows_at_once_have_the_bits_of_one_after_the_other),
+        cmocka_unit_test(a_special_function_gives_a_number_the_same_bits_wherever_it_stands),
+        cmocka_unit_test(exp2_of_many_has_the_bits_of_exp2_of_one),
         cmocka_unit_test(adding_rows_has_the_bits_of_the_written_order),
         cmocka_unit_test(special_functions_are_as_close_as_the_header_says),
         cmocka_unit_test(the_best_n_are_those_of_a_full_sort_ties_included),

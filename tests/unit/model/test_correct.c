@@ -158,9 +158,8 @@ static int draw_and_score(struct model *m, const float *z, uint32_t item, struct
     }
     for (int i = 0; i < n; i++) {
         uint32_t j = m->drawn[i];
-        m->logits[i] =
-            items_learned(&m->items, j)->b -
-            (float)m->cfg.kappa * m->window.log_share[items_stats(&m->items, j)->in_window];
+        m->logits[i] = items_learned(&m->items, j)->b -
+                       (float)m->cfg.kappa * m->window.log_share[*items_in_window(&m->items, j)];
         for (int f = 0; f < m->cfg.k; f++)
             m->logits[i] += z[f] * items_q(&m->items, j)[f];
     }

@@ -71,7 +71,7 @@ static double plain_loss(const struct model *m, const struct user *u, int n, dou
             z[f] += g * ((double)items_x(&m->items, u->history[l].item)[f] +
                          (double)items_q(&m->items, u->history[l].item)[f]);
     for (int i = 0; i < n; i++) {
-        uint32_t j = m->drawn[i], in = items_stats(&m->items, j)->in_window;
+        uint32_t j = m->drawn[i], in = *items_in_window(&m->items, j);
         logit[i] = (double)items_learned(&m->items, j)->b - m->cfg.kappa * log(in ? in : 0.5);
         for (int f = 0; f < K; f++)
             logit[i] += z[f] * (double)items_q(&m->items, j)[f];
@@ -175,7 +175,7 @@ static void log_share_is_the_log_of_the_count_in_the_window(void **state)
     for (uint32_t i = 0; i < m->window.size; i++)
         counts[m->window.items[i]]++;
     for (uint32_t j = 0; j < N_ITEMS; j++) {
-        assert_int_equal(counts[j], items_stats(&m->items, j)->in_window);
+        assert_int_equal(counts[j], *items_in_window(&m->items, j));
         assert_true(
             fabs((double)m->window.log_share[counts[j]] - log(counts[j] ? counts[j] : 0.5)) < 1e-6);
     }
