@@ -36,7 +36,7 @@ struct engine_options {
     bool read_only;              /* inspect: load the state and nothing else; no source, no sink */
     const struct zl_positions *from;      /* replay: start here instead of at the earliest */
     const struct zl_positions *until;     /* replay: stop here */
-    const char *file, *items_file;        /* replay: read these instead of the config's source */
+    const char *file, *items_file;        /* replay: each in place of the config's, if not NULL */
     engine_test test;                     /* NULL: every event with an item is tested */
     engine_scored scored;                 /* NULL: no tests */
     engine_similar_scored similar_scored; /* NULL: no scores */

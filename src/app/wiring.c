@@ -275,7 +275,8 @@ static enum zl_status open_source(struct engine *e, struct zl_error *err)
     if (e->opt.file) {
         s.kafka = false;
         s.file = e->opt.file;
-        s.items_file = e->opt.items_file;
+        if (e->opt.items_file)
+            s.items_file = e->opt.items_file;
     }
     if (e->opt.from)
         e->positions = *e->opt.from;
