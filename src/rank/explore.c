@@ -214,8 +214,10 @@ int explore_chances(const struct explore_pool *pool, const uint8_t *allowed,
         return 0;
     bool flat = sum <= 0; /* all are far below who is gone */
     double scale = (1 - pool->floor) / (flat ? n : sum), least = pool->floor / n;
-    for (int i = 0; i < pool->n; i++)
-        pi[i] *= (flat ? 1 : pool->weights[i]) * scale + least;
+    for (int i = 0; i < pool->n; i++) {
+        double chance = (flat ? 1 : pool->weights[i]) * scale + least;
+        pi[i] *= chance < 1 ? chance : 1; /* rounded up, it would be no probability */
+    }
     return n;
 }
 

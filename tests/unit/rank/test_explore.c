@@ -159,6 +159,22 @@ static void propensities_sum_to_one_and_are_what_the_list_says(void **state)
 
 /* Chi-square of DRAWS versions against pi of the first place, cells of at least 5 expected. For df degrees of freedom its mean is df and its
  * deviation sqrt(2 df): five deviations are never reached by chance (p about 1e-6). */
+/* An impression that says more is refused at the door as out_of_range. */
+static void a_propensity_is_never_above_1_whatever_was_rounded(void **state)
+{
+    (void)state;
+    struct rng r = {11};
+    for (int i = 0; i < 10000; i++) {
+        struct explore_pool pool = {.n = 2, .floor = 0.1}; /* 0.9 + 0.1 is rounded often */
+        uint8_t allowed[] = {(uint8_t)(i & 1), 1};
+        double pi[EXPLORE_POOL];
+        pool.weights[0] = 1e-9 * rng_uniform(&r);
+        pool.weights[1] = rng_uniform(&r);
+        assert_int_equal(explore_chances(&pool, allowed, pi), 1 + (i & 1));
+        assert_true(pi[0] <= 1 && pi[1] <= 1);
+    }
+}
+
 static void draws_come_as_often_as_their_propensity_says(void **state)
 {
     (void)state;
@@ -265,6 +281,7 @@ int main(void)
         cmocka_unit_test(drawn_items_are_served_not_met_and_on_the_list_once),
         cmocka_unit_test(what_is_not_drawn_is_the_list_without_exploration),
         cmocka_unit_test(propensities_sum_to_one_and_are_what_the_list_says),
+        cmocka_unit_test(a_propensity_is_never_above_1_whatever_was_rounded),
         cmocka_unit_test(draws_come_as_often_as_their_propensity_says),
         cmocka_unit_test(showings_that_brought_much_make_an_item_likelier),
         cmocka_unit_test(only_a_showing_by_chance_is_remembered_as_one),
