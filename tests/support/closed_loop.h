@@ -13,6 +13,7 @@
 
 #include "base/rng.h"
 #include "model/model_priv.h"
+#include "support/small_model.h"
 
 #define TOPICS 4
 #define ITEMS_A_TOPIC 10
@@ -46,23 +47,15 @@ static inline void loop_true_shares(uint64_t seed, uint32_t user, double share[T
 
 static inline struct model *loop_open(enum model_correction correction, int top_k, uint64_t seed)
 {
-    struct model_config cfg = {.max_users = LOOP_USERS,
-                               .max_items = LOOP_ITEMS,
-                               .k = 16,
-                               .history = 50,
-                               .negatives = 32,
-                               .window = 4096,
-                               .learning_rate = 0.1,
-                               .gamma = 0.8,
-                               .beta = 0.5,
-                               .kappa = 1,
-                               .half_lives = {20000, 2000, 300},
-                               .cooccur_half_life = 200000,
-                               .session_gap_ms = 1000, /* each visit a session: repeats count */
-                               .seed = seed,
-                               .correction = correction,
-                               .correction_cap = 20,
-                               .correction_top_k = top_k};
+    struct model_config cfg = small_model_config(LOOP_USERS, LOOP_ITEMS, 16, seed);
+    cfg.history = 50;
+    cfg.negatives = 32;
+    cfg.window = 4096;
+    cfg.kappa = 1;
+    cfg.session_gap_ms = 1000; /* each visit a session: repeats count */
+    cfg.correction = correction;
+    cfg.correction_cap = 20;
+    cfg.correction_top_k = top_k;
     struct model *m;
     struct zl_error err;
     return model_open(&cfg, &m, &err) == ZL_OK ? m : NULL;

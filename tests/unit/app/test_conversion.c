@@ -18,6 +18,7 @@
 #include "decode/decode.h"
 #include "model/model.h"
 #include "reward/reward.h"
+#include "support/small_model.h"
 
 #define USERS 20000U
 #define ITEMS 3000U
@@ -47,21 +48,10 @@ struct world {
 
 static struct model_config model_of(void)
 {
-    struct model_config c = {.max_users = USERS + 1,
-                             .max_items = 1u << 20,
-                             .k = 32,
-                             .history = 30,
-                             .negatives = 16,
-                             .window = 16384,
-                             .learning_rate = 0.1,
-                             .gamma = 0.8,
-                             .beta = 0.5,
-                             .kappa = 0.5,
-                             .half_lives = {20000, 2000, 300},
-                             .cooccur_half_life = 200000,
-                             .session_gap_ms = 1800000,
-                             .convert = {.max_courses = 10000, .window_ms = 7LL * 86400000},
-                             .seed = 1};
+    struct model_config c = small_model_config(USERS + 1, 1u << 20, 32, 1);
+    c.history = 30;
+    c.window = 16384;
+    c.convert = (struct convert_config){.max_courses = 10000, .window_ms = 7LL * 86400000};
     c.convert.outcomes[CONVERT_COURSE].value = 1;
     return c;
 }

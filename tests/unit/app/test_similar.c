@@ -13,6 +13,7 @@
 #include "app/hot.h"
 #include "app/similar.h"
 #include "base/metrics.h"
+#include "support/small_model.h"
 
 #define N_ITEMS 60
 #define SECOND_NS 1000000000LL
@@ -45,21 +46,8 @@ static void describe(struct world *w, uint32_t item, enum zl_item_status status)
 static void open_rooms(struct world *w)
 {
     struct zl_error err;
-    struct model_config mc = {.max_users = 500,
-                              .max_items = 1024,
-                              .k = 16,
-                              .history = 20,
-                              .negatives = 16,
-                              .window = 256,
-                              .learning_rate = 0.1,
-                              .gamma = 0.8,
-                              .beta = 0.5,
-                              .kappa = 0.5,
-                              .half_lives = {20000, 2000, 300},
-                              .cooccur_half_life = 200000,
-                              .session_gap_ms = 1800000,
-                              .surface_evidence = 10,
-                              .seed = 5};
+    struct model_config mc = small_model_config(500, 1024, 16, 5);
+    mc.surface_evidence = 10;
     *w = (struct world){.now_ns = 1000 * SECOND_NS};
     assert_int_equal(model_open(&mc, &w->m, &err), ZL_OK);
     assert_int_equal(ids_open(ROWS_ITEM_IDS, "items", 1024, &w->ids, &err), ZL_OK);

@@ -17,6 +17,7 @@
 #include "base/vec.h"
 #include "model/model.h"
 #include "reward/reward.h"
+#include "support/small_model.h"
 
 #define N_USERS 300
 #define N_ITEMS 600
@@ -43,20 +44,11 @@ static struct model *open_model(uint64_t seed)
 {
     struct model *m;
     struct zl_error err;
-    struct model_config cfg = {.max_users = N_USERS + 1,
-                               .max_items = N_ITEMS,
-                               .k = K,
-                               .history = 50,
-                               .negatives = 32,
-                               .window = 4096,
-                               .learning_rate = 0.1,
-                               .gamma = 0.8,
-                               .beta = 0.5,
-                               .kappa = 1,
-                               .half_lives = {20000, 2000, 300},
-                               .cooccur_half_life = 200000,
-                               .session_gap_ms = 1800000,
-                               .seed = seed};
+    struct model_config cfg = small_model_config(N_USERS + 1, N_ITEMS, K, seed);
+    cfg.history = 50;
+    cfg.negatives = 32;
+    cfg.window = 4096;
+    cfg.kappa = 1;
     assert_int_equal(model_open(&cfg, &m, &err), ZL_OK);
     return m;
 }

@@ -7,25 +7,16 @@
 #include <cmocka.h>
 
 #include "model/model_priv.h"
+#include "support/small_model.h"
 
 static struct model *open_model(double least, double most)
 {
-    struct model_config cfg = {.max_users = 8,
-                               .max_items = 64,
-                               .k = 16,
-                               .history = 8,
-                               .negatives = 16,
-                               .window = 64,
-                               .learning_rate = 0.1,
-                               .gamma = 0.8,
-                               .beta = 0.5,
-                               .kappa = 0.5,
-                               .half_lives = {100, 10, 5},
-                               .cooccur_half_life = 500,
-                               .session_gap_ms = 1800000,
-                               .watch_least = least,
-                               .watch_most = most,
-                               .seed = 7};
+    struct model_config cfg = small_model_config(8, 64, 16, 7);
+    small_model_forgets(&cfg, 100, 10, 5);
+    cfg.history = 8;
+    cfg.window = 64;
+    cfg.watch_least = least;
+    cfg.watch_most = most;
     struct model *m;
     struct zl_error err;
     assert_int_equal(model_open(&cfg, &m, &err), ZL_OK);

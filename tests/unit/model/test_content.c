@@ -13,29 +13,24 @@
 #include "base/vec.h"
 #include "model/model_priv.h"
 #include "support/copied_rows.h"
+#include "support/small_model.h"
 
 #define K 16
 #define DIM 5
 #define N_ITEMS 3
 #define HEAVY 1e6f /* an accumulator this large makes a step plain gradient descent */
 
-static const struct model_config config = {.max_users = 64,
-                                           .max_items = 256,
-                                           .k = K,
-                                           .history = 8,
-                                           .negatives = 16,
-                                           .window = 64,
-                                           .learning_rate = 0.1,
-                                           .gamma = 0.8,
-                                           .beta = 0.5,
-                                           .kappa = 0.5,
-                                           .half_lives = {100, 10, 5},
-                                           .cooccur_half_life = 500,
-                                           .session_gap_ms = 1800000,
-                                           .seed = 7,
-                                           .content = true,
-                                           .max_features = 64,
-                                           .n_features = {0, 0, DIM}};
+static struct model_config content_config(void)
+{
+    struct model_config cfg = small_model_config(64, 256, K, 7);
+    small_model_forgets(&cfg, 100, 10, 5);
+    cfg.history = 8;
+    cfg.window = 64;
+    cfg.content = true;
+    cfg.max_features = 64;
+    cfg.n_features[ZL_TEXT] = DIM;
+    return cfg;
+}
 
 static const float phi[N_ITEMS][DIM] = {{1, 2, 0, -1, 1}, {0, 1, 3, 1, -2}, {2, -1, 1, 1, 0}};
 
@@ -61,7 +56,8 @@ static void fill(float *v, int n, uint64_t seed)
 static void open_content(struct content *t)
 {
     struct zl_error err;
-    assert_int_equal(content_init(t, &config, &err), ZL_OK);
+    struct model_config cfg = content_config();
+    assert_int_equal(content_init(t, &cfg, &err), ZL_OK);
     for (uint32_t j = 0; j < N_ITEMS; j++) {
         const float *features[ZL_N_MODALITIES] = {NULL, NULL, phi[j]};
         content_describe(t, j, (uint64_t[]){100, 200 + j}, 2, features, false);
@@ -158,7 +154,7 @@ static struct model *open_model(void)
 {
     struct model *m;
     struct zl_error err;
-    struct model_config cfg = config;
+    struct model_config cfg = content_config();
     cfg.adversarial = adversarial;
     assert_int_equal(model_open(&cfg, &m, &err), ZL_OK);
     return m;

@@ -13,6 +13,7 @@
 #include "base/rng.h"
 #include "model/model_priv.h"
 #include "support/copied_rows.h"
+#include "support/small_model.h"
 
 #define DAY 86400000LL
 #define COURSES 20U
@@ -21,21 +22,12 @@
 
 static struct model *open_model(void)
 {
-    struct model_config cfg = {.max_users = 100,
-                               .max_items = 500,
-                               .k = 16,
-                               .history = 10,
-                               .negatives = 8,
-                               .window = 512,
-                               .learning_rate = 0.1,
-                               .gamma = 0.8,
-                               .beta = 0.5,
-                               .kappa = 0.5,
-                               .half_lives = {1000, 100, 10},
-                               .cooccur_half_life = 500,
-                               .session_gap_ms = 1800000,
-                               .convert = {.max_courses = COURSES, .window_ms = 7 * DAY},
-                               .seed = 3};
+    struct model_config cfg = small_model_config(100, 500, 16, 3);
+    small_model_forgets(&cfg, 1000, 100, 10);
+    cfg.history = 10;
+    cfg.negatives = 8;
+    cfg.window = 512;
+    cfg.convert = (struct convert_config){.max_courses = COURSES, .window_ms = 7 * DAY};
     cfg.convert.outcomes[CONVERT_COURSE].value = 2;
     cfg.convert.outcomes[CONVERT_COURSE].per_price = true;
     cfg.convert.outcomes[CONVERT_AD].value = 0.5;

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "model/model.h"
+#include "support/small_model.h"
 
 #define DAY_MS (24LL * 3600 * 1000)
 #define COURSE 9
@@ -17,20 +18,11 @@ static struct model *open_model(void)
 {
     struct model *m;
     struct zl_error err;
-    struct model_config cfg = {.max_users = 10,
-                               .max_items = 100,
-                               .k = 16,
-                               .history = 20,
-                               .negatives = 8,
-                               .window = 512,
-                               .learning_rate = 0.1,
-                               .gamma = 0.8,
-                               .beta = 0.5,
-                               .kappa = 1,
-                               .half_lives = {1000, 100, 10},
-                               .cooccur_half_life = 500,
-                               .session_gap_ms = 1800000,
-                               .seed = 3};
+    struct model_config cfg = small_model_config(10, 100, 16, 3);
+    small_model_forgets(&cfg, 1000, 100, 10);
+    cfg.negatives = 8;
+    cfg.window = 512;
+    cfg.kappa = 1;
     assert_int_equal(model_open(&cfg, &m, &err), ZL_OK);
     return m;
 }

@@ -12,26 +12,19 @@
 
 #include "base/special.h"
 #include "model/model_priv.h"
+#include "support/small_model.h"
 
 #define K 16
 #define N_ITEMS 6
 
 static struct model *small_model(double learning_rate, double kappa)
 {
-    struct model_config cfg = {.max_users = 64,
-                               .max_items = 256,
-                               .k = K,
-                               .history = 8,
-                               .negatives = 16,
-                               .window = 64,
-                               .learning_rate = learning_rate,
-                               .gamma = 0.8,
-                               .beta = 0.5,
-                               .kappa = kappa,
-                               .half_lives = {100, 10, 5},
-                               .cooccur_half_life = 500,
-                               .session_gap_ms = 1800000,
-                               .seed = 7};
+    struct model_config cfg = small_model_config(64, 256, K, 7);
+    small_model_forgets(&cfg, 100, 10, 5);
+    cfg.history = 8;
+    cfg.window = 64;
+    cfg.learning_rate = learning_rate;
+    cfg.kappa = kappa;
     struct model *m;
     struct zl_error err;
     assert_int_equal(model_open(&cfg, &m, &err), ZL_OK);

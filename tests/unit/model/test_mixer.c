@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "model/model_priv.h"
+#include "support/small_model.h"
 
 #define N 40
 #define STRIDE 48
@@ -19,20 +20,11 @@ static const double truth[MODEL_PARTS] = {1.2, 0.6, -0.4, 0.9, 0.1, 0.5, -0.7};
 
 static struct model *open_model(void)
 {
-    struct model_config cfg = {.max_users = 8,
-                               .max_items = 64,
-                               .k = 16,
-                               .history = 8,
-                               .negatives = 4,
-                               .window = 16,
-                               .learning_rate = 0.1,
-                               .gamma = 0.8,
-                               .beta = 0.5,
-                               .kappa = 0.5,
-                               .half_lives = {100, 10, 5},
-                               .cooccur_half_life = 500,
-                               .session_gap_ms = 1800000,
-                               .seed = 3};
+    struct model_config cfg = small_model_config(8, 64, 16, 3);
+    small_model_forgets(&cfg, 100, 10, 5);
+    cfg.history = 8;
+    cfg.negatives = 4;
+    cfg.window = 16;
     struct model *m;
     struct zl_error err;
     assert_int_equal(model_open(&cfg, &m, &err), ZL_OK);

@@ -12,25 +12,18 @@
 
 #include "model/model_priv.h"
 #include "support/copied_rows.h"
+#include "support/small_model.h"
 
 static struct model *open_model(void)
 {
-    struct model_config cfg = {.max_users = 1000,
-                               .max_items = 1000,
-                               .k = 16,
-                               .history = 5,
-                               .negatives = 8,
-                               .window = 512,
-                               .learning_rate = 0.1,
-                               .gamma = 0.8,
-                               .beta = 0.5,
-                               .kappa = 1,
-                               .half_lives = {1000, 100, 10},
-                               .cooccur_half_life = 500,
-                               .session_gap_ms = 1800000,
-                               .convert = {.max_courses = 16, .window_ms = 86400000},
-                               .surface_evidence = 10,
-                               .seed = 3};
+    struct model_config cfg = small_model_config(1000, 1000, 16, 3);
+    small_model_forgets(&cfg, 1000, 100, 10);
+    cfg.history = 5;
+    cfg.negatives = 8;
+    cfg.window = 512;
+    cfg.kappa = 1;
+    cfg.convert = (struct convert_config){.max_courses = 16, .window_ms = 86400000};
+    cfg.surface_evidence = 10;
     struct model *m;
     struct zl_error err;
     assert_int_equal(model_open(&cfg, &m, &err), ZL_OK);

@@ -14,6 +14,7 @@
 #include "base/rng.h"
 #include "model/model_priv.h"
 #include "rank/rank.h"
+#include "support/small_model.h"
 
 #define TOPICS 5
 #define A_TOPIC 20
@@ -40,21 +41,11 @@ static void give(struct model *m, enum zl_event_type type, uint32_t user, uint32
 
 static struct model *learned_model(void)
 {
-    struct model_config cfg = {.max_users = 1000,
-                               .max_items = 32768,
-                               .k = 64,
-                               .history = 20,
-                               .negatives = 32,
-                               .window = 2048,
-                               .learning_rate = 0.1,
-                               .gamma = 0.8,
-                               .beta = 0.5,
-                               .kappa = 0.5,
-                               .half_lives = {20000, 2000, 300},
-                               .cooccur_half_life = 200000,
-                               .session_gap_ms = 1000,
-                               .seed = 3,
-                               .dislike_neighbours = 10};
+    struct model_config cfg = small_model_config(1000, 32768, 64, 3);
+    cfg.negatives = 32;
+    cfg.window = 2048;
+    cfg.session_gap_ms = 1000;
+    cfg.dislike_neighbours = 10;
     struct model *m;
     struct zl_error err;
     struct rng r = {5};

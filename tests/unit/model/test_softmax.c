@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "model/model_priv.h"
+#include "support/small_model.h"
 
 #define K 16
 #define N_ITEMS 5
@@ -16,20 +17,12 @@
 
 static struct model *open_model(double kappa, const int counts[N_ITEMS])
 {
-    struct model_config cfg = {.max_users = 8,
-                               .max_items = 64,
-                               .k = K,
-                               .history = 8,
-                               .negatives = N_ITEMS - 1,
-                               .window = 16,
-                               .learning_rate = 0.1,
-                               .gamma = 0.8,
-                               .beta = 0.5,
-                               .kappa = kappa,
-                               .half_lives = {100, 10, 5},
-                               .cooccur_half_life = 500,
-                               .session_gap_ms = 1800000,
-                               .seed = 3};
+    struct model_config cfg = small_model_config(8, 64, K, 3);
+    small_model_forgets(&cfg, 100, 10, 5);
+    cfg.history = 8;
+    cfg.negatives = N_ITEMS - 1;
+    cfg.window = 16;
+    cfg.kappa = kappa;
     struct model *m;
     struct zl_error err;
     assert_int_equal(model_open(&cfg, &m, &err), ZL_OK);

@@ -16,6 +16,7 @@
 #include "model/model_priv.h"
 #include "rank/rank.h"
 #include "support/copied_rows.h"
+#include "support/small_model.h"
 
 #define N_ITEMS 1200 /* more than RANK_ALL: candidates must be found */
 #define HALF (N_ITEMS / 2)
@@ -50,21 +51,10 @@ static void give(struct world *w, enum zl_event_type type, uint32_t user, uint32
 static void open_world(double evidence, struct world *w)
 {
     struct zl_error err;
-    struct model_config cfg = {.max_users = 1000,
-                               .max_items = 2048,
-                               .k = 16,
-                               .history = 20,
-                               .negatives = 16,
-                               .window = 1024,
-                               .learning_rate = 0.1,
-                               .gamma = 0.8,
-                               .beta = 0.5,
-                               .kappa = 0.5,
-                               .half_lives = {20000, 2000, 300},
-                               .cooccur_half_life = 200000,
-                               .session_gap_ms = 1000,
-                               .surface_evidence = evidence,
-                               .seed = 3};
+    struct model_config cfg = small_model_config(1000, 2048, 16, 3);
+    cfg.window = 1024;
+    cfg.session_gap_ms = 1000;
+    cfg.surface_evidence = evidence;
     *w = (struct world){0};
     assert_int_equal(model_open(&cfg, &w->m, &err), ZL_OK);
     assert_int_equal(ids_open(ROWS_ITEM_IDS, "items", 2048, &w->ids, &err), ZL_OK);

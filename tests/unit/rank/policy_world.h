@@ -16,6 +16,7 @@
 #include "base/rng.h"
 #include "model/model.h"
 #include "rank/rank.h"
+#include "support/small_model.h"
 
 #define WORLD_MAX 1024
 #define WORLD_USERS 20
@@ -78,20 +79,9 @@ static inline void world_items(struct world *w, struct rng *r)
 static inline void world_open_model(struct world *w, uint64_t seed)
 {
     struct zl_error err;
-    struct model_config mc = {.max_users = 100,
-                              .max_items = WORLD_MAX,
-                              .k = 16,
-                              .history = 20,
-                              .negatives = 16,
-                              .window = 256,
-                              .learning_rate = 0.1,
-                              .gamma = 0.8,
-                              .beta = 0.5,
-                              .kappa = 1,
-                              .half_lives = {1000, 100, 10},
-                              .cooccur_half_life = 500,
-                              .session_gap_ms = 1800000,
-                              .seed = seed};
+    struct model_config mc = small_model_config(100, WORLD_MAX, 16, seed);
+    small_model_forgets(&mc, 1000, 100, 10);
+    mc.kappa = 1;
     assert_int_equal(model_open(&mc, &w->m, &err), ZL_OK);
     assert_int_equal(ids_open(ROWS_ITEM_IDS, "items", WORLD_MAX, &w->ids, &err), ZL_OK);
 }

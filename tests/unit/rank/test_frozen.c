@@ -13,6 +13,7 @@
 #include "base/rng.h"
 #include "model/model.h"
 #include "rank/rank.h"
+#include "support/small_model.h"
 
 #define N_ITEMS 400
 #define N_USERS 300
@@ -30,20 +31,10 @@ struct world {
 static void open_world(int64_t freeze_items, struct world *w)
 {
     struct zl_error err;
-    struct model_config mc = {.max_users = 512,
-                              .max_items = 1024,
-                              .k = 16,
-                              .history = 10,
-                              .negatives = 32,
-                              .window = 256,
-                              .learning_rate = 0.1,
-                              .gamma = 0.8,
-                              .beta = 0.5,
-                              .kappa = 0.5,
-                              .half_lives = {1000, 100, 10},
-                              .cooccur_half_life = 500,
-                              .session_gap_ms = 1800000,
-                              .seed = 5};
+    struct model_config mc = small_model_config(512, 1024, 16, 5);
+    small_model_forgets(&mc, 1000, 100, 10);
+    mc.history = 10;
+    mc.negatives = 32;
     struct rank_config rc = {.n = 10, .max_items = 1024, .freeze_items = freeze_items};
     *w = (struct world){.m = NULL};
     assert_int_equal(model_open(&mc, &w->m, &err), ZL_OK);

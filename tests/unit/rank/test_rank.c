@@ -15,6 +15,7 @@
 #include "model/model.h"
 #include "rank/rank.h"
 #include "support/copied_rows.h"
+#include "support/small_model.h"
 
 #define N_ITEMS 333 /* not a multiple of a panel, all candidates */
 #define N_USERS 21
@@ -46,20 +47,9 @@ static struct world make_world(uint64_t seed)
 {
     struct world w = {0};
     struct zl_error err;
-    struct model_config mc = {.max_users = 100,
-                              .max_items = 1024,
-                              .k = 32,
-                              .history = 20,
-                              .negatives = 16,
-                              .window = 256,
-                              .learning_rate = 0.1,
-                              .gamma = 0.8,
-                              .beta = 0.5,
-                              .kappa = 1,
-                              .half_lives = {1000, 100, 10},
-                              .cooccur_half_life = 500,
-                              .session_gap_ms = 1800000,
-                              .seed = seed};
+    struct model_config mc = small_model_config(100, 1024, 32, seed);
+    small_model_forgets(&mc, 1000, 100, 10);
+    mc.kappa = 1;
     assert_int_equal(model_open(&mc, &w.m, &err), ZL_OK);
     assert_int_equal(ids_open(ROWS_ITEM_IDS, "items", 1024, &w.ids, &err), ZL_OK);
     for (int i = 0; i < N_ITEMS; i++) {

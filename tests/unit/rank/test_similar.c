@@ -12,6 +12,7 @@
 #include "base/rng.h"
 #include "rank/similar.h"
 #include "support/copied_rows.h"
+#include "support/small_model.h"
 
 #define MANY (RANK_ALL + 100) /* more than are candidates as a whole */
 #define LIST 10
@@ -28,20 +29,7 @@ struct world {
 static void open_world(struct world *w, uint32_t n_items)
 {
     struct zl_error err;
-    struct model_config mc = {.max_users = 5000,
-                              .max_items = 1024,
-                              .k = 16,
-                              .history = 20,
-                              .negatives = 16,
-                              .window = 256,
-                              .learning_rate = 0.1,
-                              .gamma = 0.8,
-                              .beta = 0.5,
-                              .kappa = 0.5,
-                              .half_lives = {20000, 2000, 300},
-                              .cooccur_half_life = 200000,
-                              .session_gap_ms = 1800000,
-                              .seed = 5};
+    struct model_config mc = small_model_config(5000, 1024, 16, 5);
     struct rank_config rc = {.n = LIST, .max_items = 1024};
     *w = (struct world){0};
     assert_int_equal(model_open(&mc, &w->m, &err), ZL_OK);
