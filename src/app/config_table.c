@@ -81,7 +81,8 @@ static const struct config_row rows[] = {
     TEXT("source.items_file", source.items_file, 0, TEXT_MAX, "", 0,
          "JSON lines of items, read whole before the first event of source.file"),
     SIZE("source.queue", source.queue, 1 * MIB, 4 * GIB, "32MiB",
-         "bytes fetched from Kafka and not yet taken in: the bound of that memory"),
+         "bytes fetched from Kafka and not yet taken in: the bound of that memory, shared evenly "
+         "among the partitions"),
 
     CHOICE("decode.format", decode.format, "json", "json", 0, "how events and items are written"),
     SIZE("decode.max_bytes", decode.max_bytes, 1 * KIB, 64 * MIB, "1MiB",

@@ -72,7 +72,7 @@ static enum zl_status reader_open(struct reader *r, const char *name, enum zl_to
                        strerror(errno));
     struct stat about;
     if (fstat(r->fd, &about) == 0 && S_ISDIR(about.st_mode))
-        return zl_fail(err, ZL_EIO, "cannot read %s: it is a folder", r->name);
+        return zl_fail(err, ZL_ENOENT, "cannot read %s: it is a folder", r->name);
     r->patient = !S_ISREG(about.st_mode);
     return ZL_OK;
 }

@@ -1,5 +1,6 @@
 /* Kafka as a log. Two clients of the library, because the catalogue must be known before the first event is judged: one for items, one for
- * events and controls. Whose partitions they read, and from where: kafka_assign.c. Here: messages out of their queues, and lent.
+ * events and controls. Whose partitions they read, and from where: kafka_assign.c; which of them is next: kafka_lanes.c. Here: messages
+ * out of their queues, and lent.
  *
  * Waiting: both clients write to one eventfd when their queue is no longer empty. A poll takes what is there with timeout 0,
  * since rd_kafka_consume_batch_queue waits out any other timeout. Back-pressure is not polling: the library stops fetching when
@@ -27,11 +28,12 @@ static void on_message_error(struct kafka_source *k, rd_kafka_t *rk, const rd_ka
 {
     switch (m->err) {
     case RD_KAFKA_RESP_ERR__PARTITION_EOF:
-        source_order_skip_to(&k->base.order,
-                             rk == k->items
-                                 ? ZL_TOPIC_ITEMS
-                                 : source_kafka_assign_topic(k, rd_kafka_topic_name(m->rkt)),
-                             m->partition, m->offset);
+        if (rk == k->items || k->base.cfg.alone) /* in the group, a marker counts as a gap */
+            source_order_skip_to(&k->base.order,
+                                 rk == k->items
+                                     ? ZL_TOPIC_ITEMS
+                                     : source_kafka_assign_topic(k, rd_kafka_topic_name(m->rkt)),
+                                 m->partition, m->offset);
         return;
     case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
     case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE: source_kafka_assign_judge_range(k, rk, m); return;
@@ -126,19 +128,40 @@ static void give_back(struct kafka_source *k)
     k->statistics_new = false;
 }
 
-static void take_queue(struct kafka_source *k, rd_kafka_t *rk, rd_kafka_queue_t *queue,
-                       struct source_batch *out)
+/* Items, as they come: before events that need them. */
+static void take_items(struct kafka_source *k, struct source_batch *out)
 {
-    int room = SOURCE_BATCH - k->n_held;
-    if (room == 0 || !queue)
+    ssize_t n = rd_kafka_consume_batch_queue(k->items_queue, 0, k->held, SOURCE_BATCH);
+    k->n_held = n > 0 ? (int)n : 0;
+    for (int i = 0; i < k->n_held; i++)
+        take_message(k, k->items, k->held[i], out);
+}
+
+/* What the library has to say, and the group; never a message of a partition, whose queue is cut off. */
+static void serve_events(struct kafka_source *k)
+{
+    rd_kafka_message_t *said[16];
+    ssize_t n = rd_kafka_consume_batch_queue(k->events_queue, 0, said, 16);
+    for (ssize_t i = 0; i < n; i++) {
+        if (said[i]->err)
+            on_message_error(k, k->events, said[i]);
+        else
+            source_kafka_client_fail(k, ZL_EINTERNAL, "a message came past its partition's queue");
+        rd_kafka_message_destroy(said[i]);
+    }
+}
+
+static void take_events(struct kafka_source *k, struct source_batch *out)
+{
+    if (!k->events)
         return;
-    rd_kafka_message_t **from = k->held + k->n_held;
-    ssize_t n = rd_kafka_consume_batch_queue(queue, 0, from, (size_t)room);
-    for (ssize_t i = 0; i < n; i++)
-        take_message(k, rk, from[i], out);
-    if (out->n > 0)
-        source_health_answered(&k->health);
-    k->n_held += n > 0 ? (int)n : 0;
+    serve_events(k);
+    source_kafka_lanes_begin(k, clock_monotonic_ns());
+    rd_kafka_message_t *m;
+    while (k->n_held < SOURCE_BATCH && (m = source_kafka_lanes_take(k)) != NULL) {
+        k->held[k->n_held++] = m;
+        take_message(k, k->events, m, out);
+    }
 }
 
 static enum zl_status kafka_poll(struct source *s, struct source_batch *out, struct zl_error *err)
@@ -149,8 +172,10 @@ static enum zl_status kafka_poll(struct source *s, struct source_batch *out, str
         source_health_answered(&k->health);
     source_kafka_assign_items(k);
     source_kafka_assign_events(k);
-    take_queue(k, k->items, k->items_queue, out);
-    take_queue(k, k->events, k->events_queue, out);
+    take_items(k, out);
+    take_events(k, out);
+    if (out->n > 0)
+        source_health_answered(&k->health);
     out->more = k->n_held == SOURCE_BATCH;
     if (k->fatal != ZL_OK)
         return zl_fail(err, k->fatal, "%s", k->words.text);
@@ -255,6 +280,7 @@ static void kafka_close(struct source *s)
     struct kafka_source *k = (struct kafka_source *)s;
     int64_t until_ns = clock_monotonic_ns() + CLOSE_MS * MS;
     give_back(k);
+    source_kafka_assign_forget(k);
     leave_group(k, until_ns - 1500 * MS);
     scout_close(k->scout);
     for (int t = 0; t < ZL_N_TOPICS; t++)
@@ -262,7 +288,7 @@ static void kafka_close(struct source *s)
             rd_kafka_topic_destroy(k->asked[t]);
     source_kafka_client_close_queue(&k->items_queue);
     source_kafka_client_close_queue(&k->events_queue);
-    source_kafka_assign_forget(k);
+    source_kafka_assign_forget(k); /* leaving may have been answered by an assignment */
     rd_kafka_t *clients[2] = {k->events, k->items};
     source_kafka_client_destroy(clients, 2, until_ns);
     if (k->statistics)
@@ -320,9 +346,9 @@ enum zl_status source_kafka_open(const struct source_config *cfg, struct source 
     k->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     ASSERT(k->wake_fd >= 0);
     k->items_ready = !cfg->topics[ZL_TOPIC_ITEMS] || !cfg->topics[ZL_TOPIC_ITEMS][0];
-    enum zl_status st = source_kafka_client_open(k, false, err);
+    enum zl_status st = source_kafka_client_open(k, 0, err);
     if (st == ZL_OK)
-        st = source_kafka_client_open(k, true, err);
+        st = source_kafka_client_try(cfg, err); /* opened when the partitions are counted */
     if (st == ZL_OK)
         st = open_topics(k, err);
     if (st != ZL_OK) {

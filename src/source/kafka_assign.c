@@ -99,6 +99,7 @@ static bool given_all(const struct kafka_source *k)
 
 void source_kafka_assign_forget(struct kafka_source *k)
 {
+    source_kafka_lanes_close(k);
     if (k->given)
         rd_kafka_topic_partition_list_destroy(k->given);
     k->given = NULL;
@@ -139,6 +140,7 @@ static void take_given(struct kafka_source *k)
         rd_kafka_topic_partition_t *p = &k->given->elems[i];
         p->offset = start_of(k, source_kafka_assign_topic(k, p->topic), p->partition);
     }
+    source_kafka_lanes_open(k, k->given);
     rd_kafka_resp_err_t code = rd_kafka_assign(k->events, k->given);
     if (code) {
         LOG(ERROR, ROOM, "cannot take the partitions of events: %s", rd_kafka_err2str(code));
@@ -168,13 +170,22 @@ static void leave_for_a_while(struct kafka_source *k)
     k->back_ns = clock_monotonic_ns() + (k->session_ms + 2000) * MS;
 }
 
-static void come_back(struct kafka_source *k)
+/* How much may be fetched ahead of a partition depends on how many there are, so the client is made when that is known. */
+static void open_events(struct kafka_source *k)
 {
     struct zl_error err;
+    const int *n = k->answer.n_partitions;
+    snprintf(k->trouble, sizeof k->trouble,
+             n[ZL_TOPIC_EVENTS] == 0 ? "topic %s is not there" : "asking for the partitions of %s",
+             k->base.cfg.topics[ZL_TOPIC_EVENTS]);
+    if (n[ZL_TOPIC_EVENTS] == 0)
+        warn_missing(k, ZL_TOPIC_EVENTS, "waiting for it");
+    if (n[ZL_TOPIC_EVENTS] <= 0 || !k->answer.complete)
+        return;
+    if (source_kafka_client_open(k, n[ZL_TOPIC_EVENTS] + n[ZL_TOPIC_CONTROLS], &err) != ZL_OK)
+        source_kafka_client_fail(k, ZL_ECONFIG, err.text);
     k->back_ns = 0;
     k->began = false;
-    if (source_kafka_client_open(k, true, &err) != ZL_OK) /* the same settings worked before */
-        source_kafka_client_fail(k, ZL_EINTERNAL, err.text);
 }
 
 static void name_us(struct kafka_source *k)
@@ -333,9 +344,11 @@ bool source_kafka_assign_beyond(const struct kafka_source *k, enum zl_topic topi
 
 void source_kafka_assign_events(struct kafka_source *k)
 {
-    if (k->back_ns && clock_monotonic_ns() > k->back_ns)
-        come_back(k);
-    if (!k->items_ready || !k->events)
+    if (!k->items_ready)
+        return;
+    if (!k->events && (!k->back_ns || clock_monotonic_ns() > k->back_ns))
+        open_events(k);
+    if (!k->events)
         return;
     if (!k->began && k->base.cfg.alone)
         assign_alone(k);

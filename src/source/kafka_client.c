@@ -107,17 +107,18 @@ enum zl_status source_kafka_client_open_plain(const struct source_config *cfg, r
                                               struct zl_error *err)
 {
     rd_kafka_conf_t *conf;
-    TRY(source_kafka_config_new(cfg, false, &conf, err));
+    TRY(source_kafka_config_new(cfg, 0, &conf, err));
     rd_kafka_conf_set_log_cb(conf, on_log);
     TRY(client_new(conf, out, err));
     rd_kafka_poll_set_consumer(*out);
     return ZL_OK;
 }
 
-enum zl_status source_kafka_client_open(struct kafka_source *k, bool events, struct zl_error *err)
+enum zl_status source_kafka_client_open(struct kafka_source *k, int n_lanes, struct zl_error *err)
 {
     rd_kafka_conf_t *conf;
-    TRY(source_kafka_config_new(&k->base.cfg, events, &conf, err));
+    bool events = n_lanes > 0;
+    TRY(source_kafka_config_new(&k->base.cfg, n_lanes, &conf, err));
     rd_kafka_conf_set_opaque(conf, k);
     rd_kafka_conf_set_log_cb(conf, on_log);
     rd_kafka_conf_set_error_cb(conf, on_error);
@@ -132,6 +133,14 @@ enum zl_status source_kafka_client_open(struct kafka_source *k, bool events, str
     static const uint64_t one = 1;
     rd_kafka_queue_io_event_enable(queue, k->wake_fd, &one, sizeof one);
     *(events ? &k->events_queue : &k->items_queue) = queue;
+    return ZL_OK;
+}
+
+enum zl_status source_kafka_client_try(const struct source_config *cfg, struct zl_error *err)
+{
+    rd_kafka_conf_t *conf;
+    TRY(source_kafka_config_new(cfg, 1, &conf, err));
+    rd_kafka_conf_destroy(conf);
     return ZL_OK;
 }
 

@@ -87,15 +87,20 @@ static int64_t clamp(int64_t v, int64_t low, int64_t high)
     return v < low ? low : v > high ? high : v;
 }
 
-/* How much is fetched ahead. A fetch answer may overshoot the queue's bound by one fetch.max.bytes. */
+/* How much is fetched ahead. Lanes have queues of their own, and the bound is that of a queue: each has its share. A queue may
+ * overshoot by what one fetch brings of a partition, all together by one fetch.max.bytes. A message larger than its partition's
+ * part of a fetch is sent all the same. */
 static enum zl_status set_budget(rd_kafka_conf_t *conf, const struct source_config *cfg,
-                                 struct zl_error *err)
+                                 int n_lanes, struct zl_error *err)
 {
     int64_t queue = cfg->queue_bytes > 0 ? cfg->queue_bytes : (int64_t)32 << 20;
     int64_t message = cfg->max_message_bytes > 0 ? cfg->max_message_bytes : 1 << 20;
+    int64_t share = queue / (n_lanes > 1 ? n_lanes : 1);
     int64_t partition = clamp(message + 4096, 1 << 20, 64 << 20);
     int64_t fetch = clamp(queue / 2, partition, 90 << 20);
-    TRY(set_number(conf, "queued.max.messages.kbytes", clamp(queue >> 10, 1, 2097151), err));
+    if (n_lanes > 1)
+        partition = clamp(share / 4, 64 << 10, partition);
+    TRY(set_number(conf, "queued.max.messages.kbytes", clamp(share >> 10, 64, 2097151), err));
     TRY(set_number(conf, "fetch.message.max.bytes", partition, err));
     TRY(set_number(conf, "message.max.bytes", clamp(message, 1000, fetch), err));
     return set_number(conf, "fetch.max.bytes", fetch, err);
@@ -117,8 +122,16 @@ static enum zl_status set_properties(rd_kafka_conf_t *conf, const struct source_
     return ZL_OK;
 }
 
+/* A full queue is looked at again after this; a second, which is the library's own and up to 2.1 cannot be changed, is long for the
+ * others, who wait for it. */
+static enum zl_status set_backoff(rd_kafka_conf_t *conf, struct zl_error *err)
+{
+    return rd_kafka_version() >= 0x02020000 ? set(conf, "fetch.queue.backoff.ms", "20", err)
+                                            : ZL_OK;
+}
+
 static enum zl_status set_client(rd_kafka_conf_t *conf, const struct source_config *cfg,
-                                 struct zl_error *err)
+                                 int n_lanes, struct zl_error *err)
 {
     if (!cfg->brokers || !cfg->brokers[0])
         return zl_fail(err, ZL_ECONFIG, "source.brokers is empty");
@@ -126,7 +139,8 @@ static enum zl_status set_client(rd_kafka_conf_t *conf, const struct source_conf
     TRY(set_all(conf, common_settings, sizeof common_settings / sizeof common_settings[0], err));
     TRY(set_all(conf, consumer_settings, sizeof consumer_settings / sizeof consumer_settings[0],
                 err));
-    TRY(set_budget(conf, cfg, err));
+    TRY(set_backoff(conf, err));
+    TRY(set_budget(conf, cfg, n_lanes, err));
     /* the library wants a group even where none is joined */
     return set(conf, "group.id", cfg->group && cfg->group[0] ? cfg->group : "zhiliu", err);
 }
@@ -135,29 +149,31 @@ static enum zl_status set_client(rd_kafka_conf_t *conf, const struct source_conf
 static enum zl_status set_reader(rd_kafka_conf_t *conf, const struct source_config *cfg,
                                  struct zl_error *err)
 {
-    TRY(set_client(conf, cfg, err));
+    TRY(set_client(conf, cfg, 0, err));
     TRY(set_properties(conf, cfg, err));
     return set(conf, "enable.partition.eof", "true", err);
 }
 
+/* The end of a partition is told here too: behind an open transaction it is not where the log ends. */
 static enum zl_status set_events(rd_kafka_conf_t *conf, const struct source_config *cfg,
-                                 struct zl_error *err)
+                                 int n_lanes, struct zl_error *err)
 {
-    TRY(set_client(conf, cfg, err));
+    TRY(set_client(conf, cfg, n_lanes, err));
     TRY(set_number(conf, "session.timeout.ms", SESSION_MS, err));
     TRY(set(conf, "statistics.interval.ms", "1000", err));
     TRY(set_properties(conf, cfg, err));
-    if (cfg->alone)
-        return set(conf, "enable.partition.eof", "true", err);
-    return cfg->instance && cfg->instance[0] ? set(conf, "group.instance.id", cfg->instance, err)
-                                             : ZL_OK;
+    TRY(set(conf, "enable.partition.eof", "true", err));
+    return !cfg->alone && cfg->instance && cfg->instance[0]
+               ? set(conf, "group.instance.id", cfg->instance, err)
+               : ZL_OK;
 }
 
-enum zl_status source_kafka_config_new(const struct source_config *cfg, bool events,
+enum zl_status source_kafka_config_new(const struct source_config *cfg, int n_lanes,
                                        rd_kafka_conf_t **out, struct zl_error *err)
 {
     *out = rd_kafka_conf_new();
-    enum zl_status st = events ? set_events(*out, cfg, err) : set_reader(*out, cfg, err);
+    enum zl_status st =
+        n_lanes > 0 ? set_events(*out, cfg, n_lanes, err) : set_reader(*out, cfg, err);
     if (st == ZL_OK)
         return ZL_OK;
     rd_kafka_conf_destroy(*out);

@@ -1,6 +1,7 @@
 /* source/kafka_priv.h - what the files of the Kafka log share.
  *
  *   kafka.c         messages out of the clients' queues, lent; the table of functions; open and close
+ *   kafka_lanes.c   the partitions of events and controls, merged by time
  *   kafka_assign.c  whose partitions, from which offset, up to which; words when that cannot be
  *   kafka_client.c  one client of the library: its callbacks, its end
  *   kafka_config.c  what it is told before it begins
@@ -13,6 +14,7 @@
 
 #include "base/arena.h"
 #include "source/health.h"
+#include "source/merge.h"
 #include "source/scout.h"
 #include "source/source_priv.h"
 
@@ -21,13 +23,16 @@
 #define MS ((int64_t)1000000) /* in ns */
 
 struct kafka_source {
-    struct source base; /* cfg.alone also when cfg.until is there */
-    rd_kafka_t *items, *events;
+    struct source base;         /* cfg.alone also when cfg.until is there */
+    rd_kafka_t *items, *events; /* events: NULL before it is known how many partitions there are */
     rd_kafka_queue_t *items_queue, *events_queue;
     int wake_fd;
     rd_kafka_message_t *held[SOURCE_BATCH]; /* lent out; destroyed by the next poll */
     int n_held;
     struct arena headers;
+    struct kafka_lane *lanes; /* of what is assigned of events and controls */
+    int n_lanes;
+    struct source_merge merge;
 
     struct scout *scout;
     struct scout_answer answer;
@@ -66,6 +71,16 @@ struct kafka_source {
 /* Shows a message without copying: lent as long as m and a's contents. topic is not set. */
 void source_kafka_lend(struct arena *a, const rd_kafka_message_t *m, struct source_message *to);
 
+/* ---- kafka_lanes.c ---- */
+
+/* Before the partitions of list are assigned: cuts their queues off. Closes the lanes there were. */
+void source_kafka_lanes_open(struct kafka_source *k, const rd_kafka_topic_partition_list_t *list);
+/* Drops what has come and was not taken; it comes again with the next assignment, which begins at what was taken. */
+void source_kafka_lanes_close(struct kafka_source *k);
+void source_kafka_lanes_begin(struct kafka_source *k, int64_t now_ns);
+/* The next message or error in order, the caller's; NULL: none now. */
+rd_kafka_message_t *source_kafka_lanes_take(struct kafka_source *k);
+
 /* ---- kafka_assign.c: called in every poll, in this order ---- */
 
 void source_kafka_assign_items(struct kafka_source *k);
@@ -85,9 +100,12 @@ void source_kafka_assign_judge_range(struct kafka_source *k, rd_kafka_t *rk,
 
 /* ---- kafka_client.c ---- */
 
-/* Makes k->items or k->events with its queue, which rings wake_fd. */
-MUST_CHECK enum zl_status source_kafka_client_open(struct kafka_source *k, bool events,
+/* Makes k->items (n_lanes 0) or k->events with its queue, which rings wake_fd. */
+MUST_CHECK enum zl_status source_kafka_client_open(struct kafka_source *k, int n_lanes,
                                                    struct zl_error *err);
+/* Would the client of events be accepted? */
+MUST_CHECK enum zl_status source_kafka_client_try(const struct source_config *cfg,
+                                                  struct zl_error *err);
 /* A client for one-off questions, without a source. The caller destroys it. */
 MUST_CHECK enum zl_status source_kafka_client_open_plain(const struct source_config *cfg,
                                                          rd_kafka_t **out, struct zl_error *err);
@@ -100,8 +118,9 @@ void source_kafka_client_fatal(struct kafka_source *k, rd_kafka_t *rk);
 
 /* ---- kafka_config.c ---- */
 
-/* Settings of a client: of events, or of anything else. *out is the caller's; NULL on failure. */
-MUST_CHECK enum zl_status source_kafka_config_new(const struct source_config *cfg, bool events,
+/* Settings of a client: of n_lanes partitions of events and controls, or of anything else (0). *out is the caller's; NULL on
+ * failure. */
+MUST_CHECK enum zl_status source_kafka_config_new(const struct source_config *cfg, int n_lanes,
                                                   rd_kafka_conf_t **out, struct zl_error *err);
 /* After which the group forgets a silent member of ours. */
 int64_t source_kafka_config_session_ms(const struct source_config *cfg);

@@ -1,7 +1,8 @@
 /* source/source.h - a log in, raw messages out, with partition, offset and time. Two logs: Kafka and a file.
  * Promise  Messages of a partition come in offset order, each once, from the position the engine's table names. Items are
  *          read to their end before the first event is lent; after that both are followed. What was lent is never freed
- *          before the next poll. Nothing is polled that cannot be held: back-pressure is not polling.
+ *          before the next poll. Events of several partitions come in the order of their log_ms, nearly (merge.h).
+ *          Nothing is polled that cannot be held: back-pressure is not polling.
  * Threads  the engine's loop only. */
 #ifndef SOURCE_SOURCE_H
 #define SOURCE_SOURCE_H

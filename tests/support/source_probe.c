@@ -1,10 +1,12 @@
 /* source_probe - the source room by itself against a real Kafka: what comes out, in which order, how late.
  *
  *   source_probe BROKERS [--group G] [--instance I] [--events T] [--items T] [--controls T] [--from T[P]=OFFSET]...
- *                [--until T[P]=OFFSET]... [--seconds S] [--count N] [--quiet] [--latency] [--work-us N] [-X name=value]...
+ *                [--until T[P]=OFFSET]... [--seconds S] [--count N] [--quiet] [--latency] [--order] [--work-us N]
+ *                [-X name=value]...
  *
  * Prints "message TOPIC PARTITION OFFSET VALUE" lines, "ready" when the catalogue is read, "connected" and "trouble WORDS" as
- * that changes, "fatal STATUS WORDS"; at the end "positions", "gaps", "latency" and "cpu" lines. */
+ * that changes, "fatal STATUS WORDS"; at the end "positions", "gaps", "latency", "order" and "cpu" lines. --order: events whose Kafka timestamp is more
+ * than a second older than the newest before them, and the most by which one is. */
 #define _GNU_SOURCE
 #include <poll.h>
 #include <signal.h>
@@ -26,10 +28,12 @@ static struct source_batch batch;
 static volatile sig_atomic_t stop;
 static double seconds = 1e9;
 static long count = -1, work_us, taken;
-static bool quiet, latency, first_ready = true;
+static bool quiet, latency, order, first_ready = true;
 static double *late_ms;
 static long long first_us;
 static long n_late, max_late = 2000000;
+static long n_events, n_late_events;
+static int64_t newest_ms, latest_ms;
 static char trouble[1024] = "?";
 
 static void on_signal(int n)
@@ -58,6 +62,8 @@ static void parse(int argc, char **argv)
             quiet = true;
         else if (!strcmp(a, "--latency"))
             latency = true;
+        else if (!strcmp(a, "--order"))
+            order = true;
         else if (i + 1 == argc)
             exit(64);
         else if (!strcmp(a, "--group"))
@@ -92,8 +98,21 @@ static void parse(int argc, char **argv)
     cfg.until = until.n ? &until : NULL;
 }
 
+static void note_order(const struct source_message *m)
+{
+    if (m->topic != ZL_TOPIC_EVENTS)
+        return;
+    n_events++;
+    n_late_events += m->log_ms + 1000 < newest_ms;
+    if (newest_ms - m->log_ms > latest_ms)
+        latest_ms = newest_ms - m->log_ms;
+    if (m->log_ms > newest_ms)
+        newest_ms = m->log_ms;
+}
+
 static void take(const struct source_message *m)
 {
+    note_order(m);
     zl_positions_get(&positions, m->topic, m->partition)->next = m->offset + 1;
     taken++;
     if (latency && m->sent_ms && m->value.len >= 100 && n_late < max_late) {
@@ -147,6 +166,9 @@ static void report(double spent_s)
                late_ms[n_late / 2], late_ms[n_late * 9 / 10], late_ms[n_late * 99 / 100],
                late_ms[n_late - 1]);
     }
+    if (order && n_events)
+        printf("order %.3f late in 1000 of %ld, by up to %.1f s\n",
+               1e3 * (double)n_late_events / (double)n_events, n_events, (double)latest_ms / 1e3);
     double cpu = (double)(use.ru_utime.tv_sec + use.ru_stime.tv_sec) +
                  (double)(use.ru_utime.tv_usec + use.ru_stime.tv_usec) / 1e6;
     printf("cpu %.3f s in %.1f s, %ld messages, %.0f messages/s, max rss %ld MiB\n", cpu, spent_s,

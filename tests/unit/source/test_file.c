@@ -181,7 +181,7 @@ static void a_folder_is_refused(void **state)
     struct source_config cfg = {.file = folder};
     struct zl_error err = {""};
     struct source *s;
-    assert_int_equal(source_open(&cfg, &s, &err), ZL_EIO);
+    assert_int_equal(source_open(&cfg, &s, &err), ZL_ENOENT); /* as for a pipeline: exit 66 */
 }
 
 /* ---- packed files */
