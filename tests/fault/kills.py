@@ -57,13 +57,14 @@ class Platform:
         """What people did after the last event that the engine saw."""
         out = self.rig.work / "later.jsonl"
         self.rig.simulate(*self._world(self.n_events + n), "--only", "events", "--out", out)
-        for line in out.read_bytes().splitlines():
-            try:
-                event = json.loads(line)
-                if isinstance(event, dict) and int(event["event_id"].split("-")[1]) > self.n_events:
-                    yield event
-            except (ValueError, KeyError, UnicodeDecodeError):
-                pass  # a planted bad one
+        with open(out, "rb") as lines:
+            for line in lines:
+                try:
+                    event = json.loads(line)
+                    if isinstance(event, dict) and int(event["event_id"].split("-")[1]) > self.n_events:
+                        yield event
+                except (ValueError, KeyError, UnicodeDecodeError):
+                    pass  # a planted bad one
 
     def engine(self, name, **sets):
         return self.rig.engine(f"{self.name}-{name}", self.kafka.brokers, self.redis.url,
@@ -152,7 +153,7 @@ def is_wanted(event):
 def hits_at_10(platform, some, others):
     """For each later wanted item that a user's lists could have held: whether the first ten of either held it."""
     seen = seen_by(ledger.read_kafka(platform.kafka.brokers, f"{platform.name}-events"))
-    for event in platform.held_back(max(60000, platform.n_events)):
+    for event in platform.held_back(10 * platform.n_events):
         user, item = event["user_id"], event.get("item_id")
         if not is_wanted(event) or user not in some or user not in others or item in seen.setdefault(user, set()):
             continue
@@ -161,13 +162,14 @@ def hits_at_10(platform, some, others):
 
 
 def check_hits(rig, platform, killed, calm):
-    """Partitions interleave differently in any two runs, so learned rows differ a little even without a kill: besides 0.01, three
-    standard errors of the paired difference are allowed, which at full size is less than that."""
+    """Partitions are merged by time while they are caught up with, so a kill costs no more than chance: the bar is 1 % of the HR. Two
+    runs interleave a little differently all the same, and the paired difference has a standard error (about 1 % of the HR at full size):
+    three of these are allowed when they are more."""
     pairs = list(hits_at_10(platform, reranked(platform, killed), reranked(platform, calm)))
     n, hr, expected = len(pairs), sum(a for a, _ in pairs) / len(pairs), sum(b for _, b in pairs) / len(pairs)
     error = sum(a != b for a, b in pairs) ** 0.5 / n
-    rig.check(abs(hr - expected) <= max(0.01, 3 * error), "(a) HR@10 of later events within 0.01, or three standard errors, of the undisturbed run",
-              f"{hr:.4f} killed, {expected:.4f} undisturbed, standard error of the difference {error:.4f}, {n} tries")
+    rig.check(abs(hr - expected) <= max(0.01 * expected, 3 * error), "(a) HR@10 of later events within 1 %, or three standard errors, of the undisturbed run",
+              f"{hr:.4f} killed, {expected:.4f} undisturbed ({100 * (hr / expected - 1):+.2f} %), standard error of the difference {100 * error / expected:.2f} %, {n} tries")
 
 
 def four_partitions(rig, kafka, redis, args):
