@@ -185,10 +185,17 @@ bool content_has(const struct content *t, uint32_t item)
 void content_of(const struct content *t, uint32_t item, float *c)
 {
     const struct content_item *it = item_of(t, item);
-    memset(c, 0, (size_t)t->k * sizeof *c);
+    VEC_SCRATCH const float *rows[MODEL_MAX_FEATURES];
+    VEC_SCRATCH float weights[MODEL_MAX_FEATURES];
+    for (int i = 0; i < it->n; i++) { /* all rows are asked for before the first is needed */
+        rows[i] = vector_of(t, it->features[i]);
+        for (int f = 0; f < t->k; f += 16)
+            __builtin_prefetch(rows[i] + f);
+    }
     for (int i = 0; i < it->n; i++)
-        vec_add(c, it->scale * feature_of(t, it->features[i])->shrink,
-                vector_of(t, it->features[i]), t->k);
+        weights[i] = it->scale * feature_of(t, it->features[i])->shrink;
+    memset(c, 0, (size_t)t->k * sizeof *c);
+    vec_add_rows(c, weights, rows, it->n, t->k);
     for (int m = 0; m < ZL_N_MODALITIES; m++)
         for (int i = 0; it->norm[m] > 0 && i < t->dims[m]; i++)
             vec_add(c, t->gate[m] * it->norm[m] * it->phi[m][i], projection(t, t->first[m] + i),
@@ -208,14 +215,12 @@ void content_gather(struct content *t, uint32_t item, float d)
 {
     const struct content_item *it = item_of(t, item);
     float *sums = (float *)(void *)t->sums.rows;
+    ASSERT(t->n_touched + it->n <= t->max_touched);
     for (int i = 0; i < it->n; i++) {
         uint32_t f = it->features[i];
-        if (sums[f] == 0) {
-            ASSERT(t->n_touched < t->max_touched);
-            t->touched[t->n_touched++] = f;
-            __builtin_prefetch(
-                feature_of(t, f)); /* how far it is to be believed, in step_features() */
-        }
+        __builtin_prefetch(feature_of(t, f)); /* step_features() asks how far it is believed */
+        t->touched[t->n_touched] = f;
+        t->n_touched += sums[f] == 0;
         sums[f] += d * it->scale;
     }
     for (int m = 0; m < ZL_N_MODALITIES && fabsf(d) >= MODALITY_FLOOR; m++)

@@ -310,10 +310,20 @@ void model_item_input(const struct model *m, uint32_t item, float *v)
     vec_add_pairs(v, &(float){1}, &(const float *){items_x(&m->items, item)}, 1, m->cfg.k);
 }
 
+const float *model_item_vector(const struct model *m, uint32_t item, float *b)
+{
+    *b = items_learned(&m->items, item)->b;
+    return items_q(&m->items, item);
+}
+
 void model_item_output(const struct model *m, uint32_t item, float *q, float *b)
 {
-    memcpy(q, items_q(&m->items, item), (size_t)m->cfg.k * sizeof *q);
-    *b = items_learned(&m->items, item)->b;
+    memcpy(q, model_item_vector(m, item, b), (size_t)m->cfg.k * sizeof *q);
+}
+
+void model_item_prefetch(const struct model *m, uint32_t item)
+{
+    items_prefetch_q(&m->items, item);
 }
 
 float model_content_score(const struct model *m, uint32_t item, const float *z)
@@ -386,9 +396,15 @@ uint32_t model_cooccur(const struct model *m, uint32_t user, float *sums, uint32
     return n;
 }
 
-float model_cooccur_damp(const struct model *m, uint32_t item)
+float model_cooccur_damp(const struct model *m, const uint32_t *items, uint32_t n, float *sums)
 {
-    return items_stats(&m->items, item)->damp;
+    double total = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        __builtin_prefetch(&items_stats(&m->items, items[i + 8 < n ? i + 8 : i])->damp);
+        sums[items[i]] *= items_stats(&m->items, items[i])->damp;
+        total += (double)sums[items[i]];
+    }
+    return (float)total;
 }
 
 double model_correction(const struct model *m, const struct zl_event *ev)

@@ -116,6 +116,10 @@ int model_encoding(const struct model *m, uint32_t user, uint32_t *items, float 
 void model_item_input(const struct model *m, uint32_t item, float *v);
 /* Copies q (k floats) and b of an item. */
 void model_item_output(const struct model *m, uint32_t item, float *q, float *b);
+/* The same, lent until the next event. */
+const float *model_item_vector(const struct model *m, uint32_t item, float *b);
+/* They are soon to be read. */
+void model_item_prefetch(const struct model *m, uint32_t item);
 /* z . c_j: what the content of an item alone says; 0 without content. */
 float model_content_score(const struct model *m, uint32_t item, const float *z);
 /* Items whose q or b changed since the last call (each once), at most max; call again until 0. */
@@ -125,9 +129,10 @@ void model_popularity(const struct model *m, uint32_t from, uint32_t n, float *s
 /* Most popular items of a half-life, in no order; lent until the next event. */
 const uint32_t *model_popular(const struct model *m, int half_life, int *n);
 /* Adds co-occurrence scores of the user's last items: sums[j] += ..., every j whose sum was 0 is appended to touched (which holds
- * model_items() + 1 entries; returns how many). The damping of j itself is model_cooccur_damp's. */
+ * model_items() + 1 entries; returns how many). model_cooccur_damp() does the rest. */
 uint32_t model_cooccur(const struct model *m, uint32_t user, float *sums, uint32_t *touched);
-float model_cooccur_damp(const struct model *m, uint32_t item);
+/* sums[j] *= (n_j + 1)^-0.3 for n different items j; returns their total. */
+float model_cooccur_damp(const struct model *m, const uint32_t *items, uint32_t n, float *sums);
 /* Features of n items by column: f[part * stride + i]. Core and co-occurrence sums come in by column (core as it is, sums damped, their
  * total in cooccur_total); the other columns are filled in here. */
 void model_features(const struct model *m, const uint32_t *items, int n, float cooccur_total,

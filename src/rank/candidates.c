@@ -150,13 +150,8 @@ static void choose_all(struct rank *r, const struct query *q)
 static void sum_cooccur(struct rank *r, const struct query *q)
 {
     float *sums = (float *)(void *)r->sums.rows;
-    double total = 0;
     r->n_touched = model_cooccur(r->model, q->user, sums, r->touched);
-    for (uint32_t i = 0; i < r->n_touched; i++) {
-        sums[r->touched[i]] *= model_cooccur_damp(r->model, r->touched[i]);
-        total += (double)sums[r->touched[i]];
-    }
-    r->sums_total = (float)total;
+    r->sums_total = model_cooccur_damp(r->model, r->touched, r->n_touched, sums);
 }
 
 void candidates_done(struct rank *r)

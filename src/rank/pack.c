@@ -5,6 +5,7 @@
 #include "rank/rank_priv.h"
 
 #define CHANGED_AT_ONCE 256
+#define AHEAD 4U /* rows asked for before they are read */
 
 enum zl_status pack_init(struct pack *p, int k, uint32_t max_items, struct zl_error *err)
 {
@@ -21,19 +22,20 @@ void pack_release(struct pack *p)
 
 void pack_put(struct pack *p, const struct model *m, uint32_t item)
 {
-    float q[MODEL_MAX_K], b, *panel = table_row(&p->panels, item / PANEL);
-    uint32_t lane = item % PANEL;
-    model_item_output(m, item, q, &b);
+    float *lane = (float *)table_row(&p->panels, item / PANEL) + item % PANEL;
+    const float *q = model_item_vector(m, item, &lane[p->k * PANEL]);
     for (int f = 0; f < p->k; f++)
-        panel[f * PANEL + (int)lane] = q[f];
-    panel[p->k * PANEL + (int)lane] = b;
+        lane[f * PANEL] = q[f];
 }
 
 void pack_refresh(struct pack *p, struct model *m)
 {
-    uint32_t changed[CHANGED_AT_ONCE], n;
+    VEC_SCRATCH uint32_t changed[CHANGED_AT_ONCE];
+    uint32_t n;
     while ((n = model_take_changed(m, changed, CHANGED_AT_ONCE)) > 0)
-        for (uint32_t i = 0; i < n; i++)
+        for (uint32_t i = 0; i < n; i++) {
+            model_item_prefetch(m, changed[i + AHEAD < n ? i + AHEAD : i]);
             pack_put(p, m, changed[i]);
+        }
     p->n_items = model_items(m);
 }

@@ -133,13 +133,8 @@ static float sum_cooccur(struct rank_similar *s)
 {
     float *sums = floats(&s->sums);
     uint32_t *touched = (uint32_t *)(void *)s->touched.rows;
-    double total = 0;
     s->n_touched = model_similar_cooccur(s->r->model, s->item, sums, touched);
-    for (uint32_t i = 0; i < s->n_touched; i++) {
-        sums[touched[i]] *= model_cooccur_damp(s->r->model, touched[i]);
-        total += (double)sums[touched[i]];
-    }
-    return (float)total;
+    return model_cooccur_damp(s->r->model, touched, s->n_touched, sums);
 }
 
 /* ---- candidates ---- */

@@ -110,13 +110,7 @@ static void plain_scores(const struct world *w, uint32_t user, double *out)
     model_encode(w->m, user, z);
     memset(sums, 0, sizeof sums);
     uint32_t n = model_cooccur(w->m, user, sums, touched), shown_n;
-    float total = 0;
-    double exact = 0;
-    for (uint32_t i = 0; i < n; i++) {
-        sums[touched[i]] *= model_cooccur_damp(w->m, touched[i]);
-        exact += (double)sums[touched[i]];
-    }
-    total = (float)exact;
+    float total = model_cooccur_damp(w->m, touched, n, sums);
     for (uint32_t i = 0; i < N_ITEMS; i++) {
         model_item_output(w->m, i, q, &b);
         float s = b;
