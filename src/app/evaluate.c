@@ -98,8 +98,10 @@ static void add_record_to(const struct evaluate_record *rec, struct evaluate_res
         add_rank(&out->warm, rank);
     if (rec->first)
         add_rank(&out->first, rank);
-    for (int p = 0; p < RANK_N_PARTS; p++)
+    for (int p = 0; p < RANK_N_PARTS; p++) {
         add_rank(&out->parts[p], (double)rec->ranks[p]);
+        add_rank(&out->parts_by_history[rec->length * RANK_N_PARTS + p], (double)rec->ranks[p]);
+    }
     if (rec->frozen >= 0)
         add_rank(&out->frozen, (double)rec->frozen);
     if (rec->cold) {
@@ -118,9 +120,17 @@ static double share(double part, double whole)
 /* All qualities of a result, one after the other; the same for each result. */
 static struct evaluate_quality *quality_at(struct evaluate_result *r, int i)
 {
-    struct evaluate_quality *const groups[] = {&r->overall,   &r->warm, &r->first, &r->frozen,
-                                               r->by_history, r->parts, r->windows};
-    static const int sizes[] = {1, 1, 1, 1, EVALUATE_LENGTHS, RANK_N_PARTS, EVALUATE_WINDOWS};
+    struct evaluate_quality *const groups[] = {&r->overall, &r->warm,           &r->first,
+                                               &r->frozen,  r->by_history,      r->parts,
+                                               r->windows,  r->parts_by_history};
+    static const int sizes[] = {1,
+                                1,
+                                1,
+                                1,
+                                EVALUATE_LENGTHS,
+                                RANK_N_PARTS,
+                                EVALUATE_WINDOWS,
+                                EVALUATE_LENGTHS * RANK_N_PARTS};
     for (size_t g = 0; g < sizeof sizes / sizeof sizes[0]; i -= sizes[g], g++)
         if (i < sizes[g])
             return groups[g] + i;

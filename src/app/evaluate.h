@@ -25,6 +25,8 @@ struct evaluate_quality {
 struct evaluate_result {
     struct evaluate_quality overall, warm, first;
     struct evaluate_quality by_history[EVALUATE_LENGTHS];
+    struct evaluate_quality
+        parts_by_history[EVALUATE_LENGTHS * RANK_N_PARTS]; /* length by length */
     struct evaluate_quality parts[RANK_N_PARTS];
     struct evaluate_quality frozen; /* the core with old rows; n 0: not asked for */
     struct evaluate_quality windows[EVALUATE_WINDOWS]; /* of the scored events, in order */

@@ -52,6 +52,12 @@ static double best_part(const struct evaluate_result *r)
     return best;
 }
 
+/* HR@10 of a part for users of one length of history. */
+static double part_of(const struct evaluate_report *r, int length, int part)
+{
+    return r->mean.parts_by_history[length * RANK_N_PARTS + part].hr;
+}
+
 /* ---- JSON ---- */
 
 static void json_figures(const struct evaluate_quality *q)
@@ -102,6 +108,13 @@ static void json_by_history(const struct evaluate_report *r)
     for (int l = 0; l < EVALUATE_LENGTHS; l++) {
         printf("%s", l ? "," : "");
         json_quality(length_names[l], &r->mean.by_history[l]);
+    }
+    printf("},\"parts_by_history\":{");
+    for (int l = 0; l < EVALUATE_LENGTHS; l++) {
+        printf("%s\"%s\":{", l ? "," : "", length_names[l]);
+        for (int p = 1; p < RANK_N_PARTS; p++)
+            printf("%s\"%s\":%.5f", p > 1 ? "," : "", part_names[p], part_of(r, l, p));
+        putchar('}');
     }
     putchar('}');
 }
@@ -246,7 +259,10 @@ static void text_by_history(const struct evaluate_report *r)
     char name[32];
     for (int l = 0; l < EVALUATE_LENGTHS; l++) {
         snprintf(name, sizeof name, "history %s", length_names[l]);
-        text_line(name, &r->mean.by_history[l]);
+        text_row(name, &r->mean.by_history[l]);
+        for (int p = 1; p < RANK_N_PARTS; p++)
+            printf("%s %s %.4f", p > 1 ? "," : "   HR@10 of", part_names[p], part_of(r, l, p));
+        putchar('\n');
     }
 }
 

@@ -44,6 +44,9 @@ def shape(result):
     lengths = result['by_history']
     check('every scored event has one length of history', sum(q['n'] for q in lengths.values()) == result['overall']['n'], lengths)
     check('who has no history is a first', lengths['0'] == result['first'])
+    by_length = [(lengths[l]['n'], parts['core']) for l, parts in result['parts_by_history'].items()]
+    hits = sum(n * hr for n, hr in by_length)
+    check('hits of a part by length add up to its hits', abs(hits / result['overall']['n'] - result['parts']['core']['hr@10']) < 1e-4, by_length)
 
 
 def every(whole):

@@ -40,6 +40,7 @@ static void the_figures_are_those_of_the_page(void **state)
     struct evaluate *e = records(ranks, 5, 5);
     struct evaluate_result r;
     e->records[0].length = 2;
+    e->records[1].ranks[RANK_COOCCUR] = 2;
     evaluate_summarise(e, 10, &r);
     NEAR(r.overall.n, 5);
     NEAR(r.overall.hr, 3 / 5.0);
@@ -49,6 +50,10 @@ static void the_figures_are_those_of_the_page(void **state)
     NEAR(r.by_history[2].n, 1);
     NEAR(r.by_history[2].hr, 1);
     NEAR(r.by_history[0].hr, 2 / 4.0);
+    NEAR(r.parts_by_history[0 * RANK_N_PARTS + RANK_MIX].hr, 2 / 4.0);
+    NEAR(r.parts_by_history[2 * RANK_N_PARTS + RANK_CORE].n, 1);
+    NEAR(r.parts_by_history[2 * RANK_N_PARTS + RANK_CORE].hr, 0);
+    NEAR(r.parts_by_history[0 * RANK_N_PARTS + RANK_COOCCUR].hr, 1 / 4.0);
     NEAR(r.frozen.n, 0); /* nobody asked */
     NEAR(r.windows[0].hr, 1);
     NEAR(r.windows[8].hr, 0);
