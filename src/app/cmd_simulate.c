@@ -261,6 +261,7 @@ static struct simulate_config world_of(const struct args *args)
         .bad = args_number(args, "bad"),
         .repeats = args_number(args, "repeats"),
         .reasons = args_on(args, "kafka") ? SIMULATE_REASONS_ALL : SIMULATE_REASONS_FILE,
+        .bare = args_on(args, "bare"),
         .named_user = args_text(args, "named-user"),
     };
     const char *only = args_text(args, "only");
@@ -268,6 +269,13 @@ static struct simulate_config world_of(const struct args *args)
         c.reasons &= ~(1u << ZL_BAD_FEATURES);
     c.start_ms = start_ms(args, &c);
     return c;
+}
+
+static enum zl_status vectors_of(const struct args *args, struct simulate_config *c,
+                                 struct zl_error *err)
+{
+    const char *text = args_text(args, "features");
+    return text ? simulate_features_of(text, c->modalities, err) : ZL_OK;
 }
 
 static enum zl_status open_file(const char *name, FILE **out, struct zl_error *err)
@@ -426,7 +434,9 @@ static int in_process(const struct args *args)
         log_setup(LOG_WARN, (enum log_format)pipeline.log.format);
         c.page = (int)args_integer(args, "page");
         c.open_events = (uint64_t)args_integer(args, "open-events");
-        enum zl_status st = open_files(args, &o);
+        enum zl_status st = vectors_of(args, &c, &o.err);
+        if (st == ZL_OK)
+            st = open_files(args, &o);
         if (st == ZL_OK)
             st = run_in_process(args, &c, &pipeline, &o, &p);
         enum zl_status closed = close_output(&o);
@@ -453,7 +463,9 @@ int cmd_simulate(const struct args *args)
                      .begin_ns = clock_monotonic_ns(),
                      .terminal = isatty(STDERR_FILENO)};
     listen_for_signals();
-    enum zl_status st = open_loop(args, &c, &lists, &o.err);
+    enum zl_status st = vectors_of(args, &c, &o.err);
+    if (st == ZL_OK)
+        st = open_loop(args, &c, &lists, &o.err);
     if (st == ZL_OK)
         st = simulate_open(&c, &s, &o.err);
     if (st == ZL_OK && c.lists) {

@@ -127,6 +127,10 @@ static const struct commands_flag flags[] = {
            "share of people's topics that are those of the one surface they come from; 0: surfaces "
            "tell nothing"),
     NUMBER("new-items", SIMULATE, "0", 0, 1000, "new items for every 1,000 events"),
+    TEXT("features", SIMULATE, "NAME=DIM[:NOISE[:SHARE]],...", NULL,
+         "items have vectors: video, audio, text; NOISE 1 is as long as the truth, inf: noise "
+         "alone"),
+    SWITCH("bare", SIMULATE, "items have no title, tags, category and uploader"),
     INTEGER("seed", SIMULATE, "1", 0, MANY, "of the world: the same seed gives the same events"),
     INTEGER(
         "start", SIMULATE, "0", 0, MANY,

@@ -18,6 +18,15 @@
 #include "zhiliu/event.h"
 #include "zhiliu/status.h"
 
+#define SIMULATE_MOST_FEATURES 64
+
+/* Vectors that items have: a view of what they truly are. */
+struct simulate_modality {
+    int n;        /* numbers; 0: no such vectors */
+    double noise; /* its length over that of the truth; INFINITY: noise alone */
+    double share; /* of the items that have one */
+};
+
 struct simulate_config {
     uint64_t seed;
     uint32_t users, items, topics, courses; /* items that stand at the start */
@@ -30,6 +39,9 @@ struct simulate_config {
     double bad, repeats;    /* share of planted bad events, of repeated ones */
     uint32_t reasons;       /* bit r: reason r is planted */
     const char *named_user; /* acts about once a second; NULL: nobody */
+    struct simulate_modality modalities[ZL_N_MODALITIES];
+    /* No title, tags, category, uploader: vectors alone tell of an item. */
+    bool bare;
     /* Closed loop: who makes the lists (borrowed while open); NULL: the platform itself chooses what is shown. */
     const struct simulate_lists *lists;
     uint64_t open_events; /* so many come before the loop is closed: the platform's choice */
@@ -52,6 +64,11 @@ struct simulate_record {
 };
 
 struct simulate;
+
+/* simulate_features.c: what --features says; ZL_EUSAGE: words say how it is written. */
+MUST_CHECK enum zl_status simulate_features_of(const char *text,
+                                               struct simulate_modality out[ZL_N_MODALITIES],
+                                               struct zl_error *err);
 
 /* cfg is copied (named_user too). *out is the caller's, for simulate_close(), or NULL. ZL_EUSAGE: words say which number is wrong. */
 MUST_CHECK enum zl_status simulate_open(const struct simulate_config *cfg, struct simulate **out,

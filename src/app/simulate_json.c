@@ -111,7 +111,7 @@ static char *put_about_item(char *at, const struct simulate *s, const struct sim
         at = put_integer(PUT(at, ",\"watch_ms\":"), p->watch_ms);
         at = put_integer(PUT(at, ",\"duration_ms\":"), it->duration_ms);
     }
-    if (p->type == ZL_FOLLOW || p->type == ZL_WATCH)
+    if ((p->type == ZL_FOLLOW || p->type == ZL_WATCH) && !s->cfg.bare)
         at = PUT(put_integer(PUT(at, ",\"uploader_id\":\"up"), it->uploader), "\"");
     return at;
 }
@@ -199,15 +199,22 @@ static char *put_tags(char *at, const struct sim_item *it)
     return PUT(at, "]");
 }
 
-size_t sim_write_item(const struct simulate *s, uint32_t item, char *out)
+/* What a reader would know of it; begins behind item_id's text, ends behind the tags. */
+static char *put_words(char *at, const struct sim_item *it, uint32_t item)
 {
-    const struct sim_item *it = &s->items[item];
     char name[16];
-    char *at = put_item(PUT(out, "{\"item_id\":\""), item);
     at = put_title(PUT(at, "\",\"title\":\""), it, item);
     at = put_integer(PUT(at, "\",\"uploader_id\":\"up"), it->uploader);
     at = put_text(PUT(at, "\",\"category\":\""), sim_topic_name(it->topic, name));
-    at = put_tags(PUT(at, "\""), it);
+    return put_tags(PUT(at, "\""), it);
+}
+
+size_t sim_write_item(const struct simulate *s, uint32_t item, char *out)
+{
+    const struct sim_item *it = &s->items[item];
+    char *at = put_item(PUT(out, "{\"item_id\":\""), item);
+    at = s->cfg.bare ? PUT(at, "\"") : put_words(at, it, item);
+    at = sim_put_features(s, item, at);
     at = put_integer(PUT(at, ",\"duration_ms\":"), it->duration_ms);
     at = put_integer(PUT(at, ",\"fps\":30,\"width\":1080,\"height\":1920,\"published_at\":"),
                      it->published_ms);

@@ -1,6 +1,6 @@
 /* app/simulate_world.h - what the simulated platform is made of; for simulate*.c only.
  * Flow     simulate.c keeps time and says whose turn it is; simulate_world.c makes users and items and draws what is shown;
- *          simulate_visit.c decides what a person does; simulate_json.c writes it down; simulate_bad.c spoils some. */
+ *          simulate_visit.c decides what a person does; simulate_json.c writes it down, simulate_features.c its vectors; simulate_bad.c spoils some. */
 #ifndef APP_SIMULATE_WORLD_H
 #define APP_SIMULATE_WORLD_H
 
@@ -158,6 +158,10 @@ size_t sim_user_name(const struct simulate *s, uint32_t user, char *out);
 uint32_t
 sim_surface_number(uint32_t place); /* 0 .. SIM_SURFACE_NAMES - 1, of a place of the table */
 const char *sim_topic_name(uint32_t topic, char buffer[16]);
+
+/* ---- simulate_features.c ---- */
+/* ,"features":{...} or nothing; less than 2 KiB. Returns where it ends. */
+char *sim_put_features(const struct simulate *s, uint32_t item, char *at);
 
 /* ---- simulate_bad.c ---- */
 void sim_write_bad(struct simulate *s, int64_t ts_ms, struct simulate_record *out);
