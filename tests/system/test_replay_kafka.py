@@ -53,7 +53,7 @@ engine.wait_events(6000)
 before = disturbances()
 with open(rig.work / "producer.log", "wb") as log:
     producer = subprocess.Popen([rig.zhiliu, "simulate", *map(str, common), "--only", "events", "--seed", "6", "--live", "--rate", "400",
-                                 "--duration", "12s"], stdout=log, stderr=log)
+                                 "--duration", "10m"], stdout=log, stderr=log)
 wait_for("more events", lambda: ends(kafka.brokers, "events", 1)[0] > 6200, 30)
 
 low = ends(kafka.brokers, "events", 1)[0]
@@ -63,6 +63,7 @@ took = time.monotonic() - begin
 high = ends(kafka.brokers, "events", 1)[0]
 rig.check(low <= whole["messages"] <= high and producer.poll() is None,
           "while events go on coming, a replay ends by itself where the log ended", f"{whole['messages']} messages, {took:.1f} s")
+producer.terminate()  # it waits for what it produced
 rig.same(whole["digest"], file_replay(whole["messages"])["digest"], "in the digest of a file of the same events")
 
 part = replay(*NO_ITEMS, "--until", "0:2500")
