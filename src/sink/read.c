@@ -14,6 +14,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "sink/dial.h"
+#include "sink/sink_priv.h"
 #include "sink/url.h"
 #include "sink/wire.h"
 
@@ -26,13 +27,6 @@ struct sink_read {
     struct sink_wire wire;
     char *bytes; /* of the reply: [0, len) came in */
     size_t len, capacity;
-};
-
-/* A reply in bytes. text: of + and - the words, of $ the value. */
-struct answer {
-    char kind;
-    bool nothing;
-    size_t from, len;
 };
 
 static void hang_up(struct sink_read *r)
@@ -112,33 +106,33 @@ static enum zl_status receive(struct sink_read *r, struct zl_error *err)
     }
 }
 
-/* 1: a whole reply is there; 0: not yet; -1: this is no Redis. */
-static int parse(const struct sink_read *r, struct answer *a)
+int sink_read_reply(struct zl_span bytes, struct sink_reply *out)
 {
-    const char *end = r->len ? memchr(r->bytes, '\n', r->len) : NULL;
+    const char *end = bytes.len ? memchr(bytes.ptr, '\n', bytes.len) : NULL;
     if (!end)
         return 0;
-    size_t head = (size_t)(end + 1 - r->bytes);
-    *a = (struct answer){.kind = r->bytes[0], .from = 1, .len = head > 3 ? head - 3 : 0};
-    if (a->kind == '+' || a->kind == '-')
+    size_t head = (size_t)(end + 1 - bytes.ptr);
+    *out = (struct sink_reply){.kind = bytes.ptr[0], .from = 1, .len = head > 3 ? head - 3 : 0};
+    if (out->kind == '+' || out->kind == '-')
         return 1;
-    if (a->kind != '$')
+    /* strtol would pass over blanks, line ends among them, and read on behind what came in */
+    if (out->kind != '$' || (bytes.ptr[1] != '-' && (bytes.ptr[1] < '0' || bytes.ptr[1] > '9')))
         return -1;
-    long n = strtol(r->bytes + 1, NULL, 10);
+    long n = strtol(bytes.ptr + 1, NULL, 10);
     if (n > (long)MOST_BYTES)
         return -1;
-    a->nothing = n < 0;
-    a->from = head;
-    a->len = n < 0 ? 0 : (size_t)n;
-    return a->nothing || r->len >= head + a->len + 2;
+    out->nothing = n < 0;
+    out->from = head;
+    out->len = n < 0 ? 0 : (size_t)n;
+    return out->nothing || bytes.len >= head + out->len + 2;
 }
 
-static enum zl_status ask(struct sink_read *r, struct answer *a, struct zl_error *err)
+static enum zl_status ask(struct sink_read *r, struct sink_reply *a, struct zl_error *err)
 {
     int whole;
     r->len = 0;
     TRY(send_all(r, err));
-    while ((whole = parse(r, a)) == 0)
+    while ((whole = sink_read_reply((struct zl_span){r->bytes, r->len}, a)) == 0)
         TRY(receive(r, err));
     if (whole < 0)
         return lost(r, "what answers is not a Redis", err);
@@ -152,7 +146,7 @@ static enum zl_status ask(struct sink_read *r, struct answer *a, struct zl_error
 }
 
 static enum zl_status command(struct sink_read *r, int n, const struct zl_span *arguments,
-                              struct answer *a, struct zl_error *err)
+                              struct sink_reply *a, struct zl_error *err)
 {
     sink_wire_command(&r->wire, n);
     for (int i = 0; i < n; i++)
@@ -163,7 +157,7 @@ static enum zl_status command(struct sink_read *r, int n, const struct zl_span *
 static enum zl_status greet(struct sink_read *r, struct zl_error *err)
 {
     char db[16];
-    struct answer a;
+    struct sink_reply a;
     struct zl_span user = zl_span_of(r->url.user), password = zl_span_of(r->url.password);
     if (user.len)
         TRY(command(r, 3, (struct zl_span[]){ZL_SPAN("AUTH"), user, password}, &a, err));
@@ -220,7 +214,7 @@ void sink_read_close(struct sink_read *r)
 static enum zl_status get(struct sink_read *r, struct zl_span key, struct zl_span *value,
                           struct zl_error *err)
 {
-    struct answer a;
+    struct sink_reply a;
     TRY(reach(r, err));
     TRY(command(r, 2, (struct zl_span[]){ZL_SPAN("GET"), key}, &a, err));
     *value = (struct zl_span){r->bytes + a.from, a.len};

@@ -32,6 +32,15 @@ MUST_CHECK enum zl_status sink_redis_open(const struct sink_config *cfg, struct 
 /* SINK_STDOUT writes lines to descriptor 1; SINK_NONE takes and forgets. */
 struct sink *sink_stdout_open(const struct sink_config *cfg);
 
+/* read.c: a reply in the bytes that came in so far. 1: it is whole; 0: more must come; -1: this is no Redis, or an endless reply.
+ * bytes[from .. from + len): of + and - the words, of $ the value. */
+struct sink_reply {
+    char kind;
+    bool nothing; /* no such key */
+    size_t from, len;
+};
+int sink_read_reply(struct zl_span bytes, struct sink_reply *out);
+
 /* `text` as the inside of a JSON string, at most 6 * len bytes; how many were written. */
 size_t sink_format_escaped(struct zl_span text, char *out);
 
