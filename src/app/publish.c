@@ -48,6 +48,8 @@ struct publish {
     uint64_t connections;
     uint32_t blocks;                 /* ranked so far */
     uint32_t round_at, round_active; /* the round over all lists: next user, active ones so far */
+    uint32_t cut_at, cut_left;      /* lists to be looked through for what is not served any more */
+    uint32_t active_at, active_end; /* users to be asked whether they are active */
     struct zl_span names[ZL_MAX_LIST];
     publish_answer others; /* see publish_share */
     void *others_ctx;
@@ -116,8 +118,10 @@ static struct fifo *line_of(struct publish *p, enum due line)
 static void stand(struct publish *p, uint32_t user, enum due line)
 {
     struct entry *e = entry_of(p, user);
-    if (user >= p->n_entries)
+    if (user >= p->n_entries) {
+        p->cut_left += p->cut_left ? user + 1 - p->n_entries : 0; /* the circle is longer */
         p->n_entries = user + 1;
+    }
     if (e->due & line)
         return;
     e->due |= (uint8_t)line;
@@ -148,20 +152,31 @@ static int64_t newest_log_ms(const struct publish *p)
     return newest;
 }
 
+static void mark_if_active(struct publish *p, uint32_t user, int64_t since_ms)
+{
+    int64_t last_ms = model_user_last_ms(p->model, user);
+    if (model_user_forgotten(p->model, user))
+        publish_forget(p, user); /* the store may not have heard it */
+    if (last_ms == 0 || last_ms < since_ms)
+        return;
+    entry_of(p, user)->has_list = false; /* the store may have lost it */
+    stand(p, user, DUE_BACKLOG);
+}
+
+static void mark_some_active(struct publish *p)
+{
+    int64_t since_ms = p->active_at < p->active_end ? newest_log_ms(p) - p->cfg.active_ms : 0;
+    for (uint32_t n = 0; n < p->cfg.scan && p->active_at < p->active_end; n++)
+        mark_if_active(p, p->active_at++, since_ms);
+}
+
 void publish_mark_active(struct publish *p)
 {
-    int64_t since = newest_log_ms(p) - p->cfg.active_ms;
     if (!p->cfg.ranked)
         return;
-    for (uint32_t u = 0; u < model_users(p->model); u++) {
-        int64_t last_ms = model_user_last_ms(p->model, u);
-        if (model_user_forgotten(p->model, u))
-            publish_forget(p, u); /* the store may not have heard it */
-        if (last_ms == 0 || last_ms < since)
-            continue;
-        entry_of(p, u)->has_list = false; /* the store may have lost it */
-        stand(p, u, DUE_BACKLOG);
-    }
+    p->active_at = 0;
+    p->active_end = model_users(p->model);
+    mark_some_active(p);
 }
 
 /* ---- one list out ---- */
@@ -292,6 +307,21 @@ static bool cut_list(struct publish *p, struct entry *e)
     return changed;
 }
 
+/* In a circle: whoever comes last is reached even if items are taken down all the time. */
+static void cut_some(struct publish *p)
+{
+    for (uint32_t n = 0; n < p->cfg.scan && p->cut_left > 0; n++, p->cut_left--) {
+        uint32_t user = p->cut_at < p->n_entries ? p->cut_at : 0;
+        struct entry *e = entry_of(p, user);
+        p->cut_at = user + 1;
+        if (!e->has_list || !cut_list(p, e))
+            continue;
+        metrics_add(METRIC_LISTS_CUT, 0, 1);
+        stand(p, user, DUE_CUT);
+        stand(p, user, DUE_BACKLOG); /* ranked again when its turn comes: the list is short now */
+    }
+}
+
 void publish_cut(struct publish *p)
 {
     uint32_t n;
@@ -301,14 +331,8 @@ void publish_cut(struct publish *p)
         gone |= !catalog_served(p->catalog, items[i]);
     if (!gone)
         return;
-    for (uint32_t u = 0; u < p->n_entries; u++) {
-        struct entry *e = entry_of(p, u);
-        if (!e->has_list || !cut_list(p, e))
-            continue;
-        metrics_add(METRIC_LISTS_CUT, 0, 1);
-        stand(p, u, DUE_CUT);
-        stand(p, u, DUE_BACKLOG); /* ranked again when its turn comes: the list is short now */
-    }
+    p->cut_left = p->n_entries;
+    cut_some(p);
 }
 
 static void send_cuts(struct publish *p)
@@ -377,6 +401,8 @@ static int rank_some(struct publish *p, enum due line)
 int publish_due(struct publish *p, int64_t now_ns, bool idle, int64_t budget_ns)
 {
     int ranked = 0;
+    cut_some(p);
+    mark_some_active(p);
     send_cuts(p);
     while (sink_room(p->sink) > 0) {
         bool backlog_turn = p->backlog.n && ++p->blocks % 4 == 0; /* new events do not starve it */
@@ -489,14 +515,14 @@ int64_t publish_next_ns(const struct publish *p)
 {
     if (sink_room(p->sink) == 0)
         return INT64_MAX;
-    if (p->cut.n || p->backlog.n)
+    if (p->cut.n || p->backlog.n || p->cut_left || p->active_at < p->active_end)
         return 0;
     return p->fresh.n ? entry_of(p, fifo_peek(&p->fresh))->due_ns + p->cfg.coalesce_ns : INT64_MAX;
 }
 
 uint32_t publish_pending(const struct publish *p)
 {
-    return p->cut.n + p->fresh.n + p->backlog.n + p->n_on_the_way;
+    return p->cut.n + p->fresh.n + p->backlog.n + p->n_on_the_way + (p->cut_left > 0);
 }
 
 int64_t publish_oldest_wait_ms(const struct publish *p, int64_t now_ns)

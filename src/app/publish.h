@@ -4,7 +4,7 @@
  *          places stand stays in the store with its version, its draw and the propensities of both, until the user has met a
  *          drawn item. While the store is away there is one bit a
  *          user and no queue of lists; on every new connection all active users are due. A blocked item is cut out of every list
- *          written before anything else is ranked.
+ *          written, `scan` users a turn, before anything else is ranked for these.
  * Order    cut lists first, then users with new events, then the backlog (returned store, stale answers, old lists), which has
  *          one block of four while new events keep coming.
  * Memory   (48 + 4 n) bytes a user that ever had a list; reserved for max_users.
@@ -23,7 +23,8 @@
 
 struct publish_config {
     uint32_t max_users;
-    int n; /* list length */
+    int n;         /* list length */
+    uint32_t scan; /* users a turn, of what looks at all of them */
     int64_t coalesce_ns, active_ms, ttl_ms;
     uint32_t incarnation;
     uint64_t epoch;

@@ -357,6 +357,7 @@ static enum zl_status open_sink(struct engine *e, struct zl_error *err)
     TRY(publish_open(
         &(struct publish_config){.max_users = (uint32_t)e->cfg->model.max_users,
                                  .n = (int)e->cfg->rank.n,
+                                 .scan = 10000,
                                  .coalesce_ns = e->cfg->rank.coalesce * 1000000,
                                  .active_ms = e->cfg->publish.active,
                                  .ttl_ms = e->cfg->publish.ttl,

@@ -13,6 +13,7 @@
 
 struct store {
     struct sink base;
+    unsigned users; /* whose lists were written, a bit each */
     int n_open, n_lists;
     uint64_t tokens[64];
     /* the newest list */
@@ -36,6 +37,7 @@ static void store_put(struct sink *s, const struct sink_list *list, int64_t ttl_
     (void)ttl_ms;
     store.tokens[store.n_open++] = list->token;
     store.n_lists++;
+    store.users |= 1U << strtol(list->user_id.ptr + 1, NULL, 10);
     store.n = list->n;
     store.position = list->version.position;
     memset(store.items, 0, sizeof store.items);
@@ -59,6 +61,8 @@ static int store_poll(struct sink *s, int64_t now_ns, struct sink_answer *answer
 static const struct sink_ops store_ops = {.room = store_room, .put = store_put, .poll = store_poll};
 
 /* ---- the engine around it ---- */
+
+static uint32_t scan = 100; /* all of them in one turn */
 
 struct fixture {
     struct world w;
@@ -93,6 +97,7 @@ static void begin(struct fixture *f, uint64_t seed, int slots)
     }
     struct publish_config pc = {.max_users = 100,
                                 .n = LIST,
+                                .scan = scan,
                                 .active_ms = HOUR,
                                 .ttl_ms = 1000000 * HOUR,
                                 .epoch = 1,
@@ -237,6 +242,66 @@ static void a_list_that_was_cut_is_written_in_full_again(void **state)
     end(&f);
 }
 
+/* A turn in which another item is taken down. */
+static void turn_with_a_block(struct fixture *f, uint32_t item)
+{
+    struct zl_item blocked = {.status = ZL_ITEM_BLOCKED, .published_at_ms = -1};
+    catalog_put(f->catalog, item, &blocked, ZL_NO_INDEX);
+    f->w.served[item] = 0;
+    publish_cut(f->p);
+    publish_due(f->p, 0, true, 0);
+    publish_exchange(f->p, 0);
+}
+
+static void items_taken_down_all_the_time_do_not_keep_the_last_user_waiting(void **state)
+{
+    (void)state;
+    struct fixture f;
+    scan = 1;
+    begin(&f, 12, 0);
+    for (uint32_t u = 0; u < WORLD_USERS; u++) {
+        publish_mark(f.p, u, 0, 0, 0);
+        publish_due(f.p, 0, true, INT64_MAX);
+        publish_exchange(f.p, 0);
+    }
+    assert_int_equal(store.users, (1U << WORLD_USERS) - 1);
+    uint32_t last_users =
+        ids_find(f.w.ids, zl_span_of(store.items[0])); /* on the list just written */
+    store.users = 0;
+    turn_with_a_block(&f, last_users);
+    for (uint32_t turn = 0, item = 0; turn < WORLD_USERS; turn++, item++)
+        turn_with_a_block(&f, item == last_users ? ++item : item);
+    assert_true(store.users >> (WORLD_USERS - 1));
+    end(&f);
+    scan = 100;
+}
+
+/* Whose lists are written after a new connection, a bit a user. */
+static unsigned connected_anew(uint32_t users_a_turn)
+{
+    struct fixture f;
+    scan = users_a_turn;
+    begin(&f, 13, 0);
+    *zl_positions_get(&f.positions, ZL_TOPIC_EVENTS, 0) =
+        (struct zl_position){.topic = ZL_TOPIC_EVENTS, .next = 1, .log_ms = WORLD_NOW};
+    publish_mark_active(f.p);
+    while (publish_next_ns(f.p) == 0) {
+        publish_due(f.p, 0, true, INT64_MAX);
+        publish_exchange(f.p, 0);
+    }
+    end(&f);
+    scan = 100;
+    return store.users;
+}
+
+static void everyone_active_is_due_after_a_new_connection_however_few_a_turn(void **state)
+{
+    (void)state;
+    unsigned expected = connected_anew(100);
+    assert_true(expected >> 10); /* there is more than a slice */
+    assert_int_equal(connected_anew(3), expected);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -245,6 +310,8 @@ int main(void)
         cmocka_unit_test(a_drawn_item_that_was_met_does_not_stay),
         cmocka_unit_test(another_item_by_score_replaces_the_list),
         cmocka_unit_test(a_list_that_was_cut_is_written_in_full_again),
+        cmocka_unit_test(items_taken_down_all_the_time_do_not_keep_the_last_user_waiting),
+        cmocka_unit_test(everyone_active_is_due_after_a_new_connection_however_few_a_turn),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
