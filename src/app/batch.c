@@ -63,8 +63,9 @@ static void describe_to_model(struct engine *e, uint32_t index, bool again)
     uint64_t keys[CATALOG_FEATURES];
     struct catalog_item item;
     catalog_get(e->catalog, index, &item);
-    int n = catalog_features(&item, keys);
-    (again ? model_describe_again : model_describe)(e->model, index, keys, n, item.features);
+    int n_subjects, n = catalog_features(&item, keys, &n_subjects);
+    (again ? model_describe_again : model_describe)(e->model, index, keys, n, n_subjects,
+                                                    item.features);
 }
 
 void batch_describe_again(struct engine *e)

@@ -10,8 +10,9 @@
 #include "rank/explain.h"
 #include "zhiliu/position.h"
 
-static const char *const parts[MODEL_PARTS] = {
-    "core", "cooccurrence", "popular_slow", "popular_middle", "popular_fast", "age", "idle"};
+static const char *const parts[MODEL_PARTS] = {"core",           "cooccurrence", "popular_slow",
+                                               "popular_middle", "popular_fast", "age",
+                                               "idle",           "subjects"};
 static const char *const slots[] = {"scored", "explored", "fresh", "moved"};
 
 static void print_name(const struct engine *e, uint32_t item)

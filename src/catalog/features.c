@@ -207,15 +207,17 @@ static struct zl_span beginning(struct zl_span text)
     return (struct zl_span){text.ptr, text.len < TEXT_SCANNED ? text.len : TEXT_SCANNED};
 }
 
-int catalog_features(const struct catalog_item *item, uint64_t *keys)
+int catalog_features(const struct catalog_item *item, uint64_t *keys, int *n_subjects)
 {
     struct set s = {.keys = keys};
+    *n_subjects = 0;
     if (!item->described)
         return 0;
     for (int i = 0; i < item->n_tags && i < TAGS; i++)
         add(&s, CATALOG_FEATURE_TAG, item->tags[i]);
     if (item->category.len)
         add(&s, CATALOG_FEATURE_CATEGORY, item->category);
+    *n_subjects = s.n;
     if (item->uploader_id.len)
         add(&s, CATALOG_FEATURE_UPLOADER, item->uploader_id);
     add_numbers(&s, item);

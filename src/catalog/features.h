@@ -30,7 +30,8 @@ enum catalog_feature {
 };
 
 uint64_t catalog_features_key(enum catalog_feature kind, struct zl_span text);
-/* keys: room for CATALOG_FEATURES; returns how many. An item that is not described has none. */
-int catalog_features(const struct catalog_item *item, uint64_t *keys);
+/* keys: room for CATALOG_FEATURES; returns how many. The first *n_subjects are tags and category: what the item is about. An item that is
+ * not described has none. */
+int catalog_features(const struct catalog_item *item, uint64_t *keys, int *n_subjects);
 
 #endif

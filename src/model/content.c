@@ -38,6 +38,11 @@ static struct content_feature *feature_of(const struct content *t, uint32_t feat
     return (struct content_feature *)(void *)(vector_of(t, feature) + t->k);
 }
 
+float content_shrink(const struct content *t, uint32_t feature)
+{
+    return feature_of(t, feature)->shrink;
+}
+
 static struct content_item *item_of(const struct content *t, uint32_t item)
 {
     return table_row(&t->items, item);
@@ -152,18 +157,22 @@ static void describe_modalities(const struct content *t, struct content_item *it
     }
 }
 
-bool content_describe(struct content *t, uint32_t item, const uint64_t *keys, int n,
+bool content_describe(struct content *t, uint32_t item, const uint64_t *keys, int n, int n_subjects,
                       const float *const phi[ZL_N_MODALITIES], bool again)
 {
     struct content_item *it = item_of(t, item), before = *it;
     ASSERT(n <= MODEL_MAX_FEATURES);
-    it->n = 0;
+    it->n = it->n_subjects = 0;
     for (int i = 0; i < n; i++) {
         uint32_t feature = find_feature(t, keys[i], !again);
-        if (feature != ZL_NO_INDEX)
-            it->features[it->n++] = feature;
+        if (feature == ZL_NO_INDEX)
+            continue;
+        it->features[it->n++] = feature;
+        if (i < n_subjects)
+            it->n_subjects++;
     }
     it->scale = it->n ? 1 / sqrtf((float)it->n) : 0;
+    it->subject_scale = it->n_subjects ? 1 / sqrtf((float)it->n_subjects) : 0;
     describe_modalities(t, it, phi);
     bool same = it->n == before.n &&
                 memcmp(it->features, before.features, it->n * sizeof it->features[0]) == 0;

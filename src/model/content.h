@@ -21,8 +21,8 @@ struct content_feature {
 };
 
 struct content_item {
-    uint16_t n;
-    float scale;                           /* n^-1/2 */
+    uint16_t n, n_subjects;                /* the first of them are subjects (subjects.h) */
+    float scale, subject_scale;            /* n^-1/2, n_subjects^-1/2 */
     float norm[ZL_N_MODALITIES];           /* 1 / |phi|; 0: missing */
     const float *phi[ZL_N_MODALITIES];     /* lent until the item's next description */
     uint32_t features[MODEL_MAX_FEATURES]; /* indexes of rows */
@@ -48,8 +48,13 @@ MUST_CHECK enum zl_status content_init(struct content *t, const struct model_con
 void content_release(struct content *t);
 
 /* What the item has from now on. again: after a load, the counts know it already. True: it is another description than before. */
-bool content_describe(struct content *t, uint32_t item, const uint64_t *keys, int n,
+bool content_describe(struct content *t, uint32_t item, const uint64_t *keys, int n, int n_subjects,
                       const float *const phi[ZL_N_MODALITIES], bool again);
+static inline const struct content_item *content_item(const struct content *t, uint32_t item)
+{
+    return table_row(&t->items, item);
+}
+float content_shrink(const struct content *t, uint32_t feature);
 bool content_has(const struct content *t, uint32_t item);
 /* c (k floats) of an item as of now. */
 void content_of(const struct content *t, uint32_t item, float *c);

@@ -26,7 +26,7 @@
 
 void mixer_init(struct mixer *x)
 {
-    static const double start[MODEL_PARTS] = {1, 0.5, 0.2, 0.2, 0.1, 0, 0};
+    static const double start[MODEL_PARTS] = {1, 0.5, 0.2, 0.2, 0.1, 0, 0, 0.2};
     for (int b = 0; b <= MODEL_BUCKETS; b++)
         for (int k = 0; k < MODEL_PARTS; k++) {
             x->w[b][k] = start[k];

@@ -46,6 +46,8 @@ enum zl_status model_open(const struct model_config *cfg, struct model **out, st
         goto fail;
     if ((st = content_init(&m->content, cfg, err)) != ZL_OK)
         goto fail;
+    if ((st = subjects_init(&m->subjects, cfg, err)) != ZL_OK)
+        goto fail;
     mixer_init(&m->mixer);
     set_half_lives(m);
     if ((st = convert_open(&cfg->convert, &m->convert, err)) != ZL_OK)
@@ -65,6 +67,7 @@ void model_close(struct model *m)
         return;
     rows_track_release(&m->track);
     convert_close(m->convert);
+    subjects_release(&m->subjects);
     content_release(&m->content);
     surfaces_release(&m->surfaces);
     cooccur_release(&m->cooccur);
@@ -254,19 +257,22 @@ void model_know_item(struct model *m, uint32_t item)
     items_know(&m->items, item);
 }
 
-void model_describe(struct model *m, uint32_t item, const uint64_t *keys, int n,
+void model_describe(struct model *m, uint32_t item, const uint64_t *keys, int n, int n_subjects,
                     const float *const features[ZL_N_MODALITIES])
 {
     items_know(&m->items, item);
-    if (m->content.on && content_describe(&m->content, item, keys, n, features, false))
+    int chosen = (int)*items_in_window(&m->items, item);
+    subjects_count(m, item, -chosen); /* as what it was */
+    if (m->content.on && content_describe(&m->content, item, keys, n, n_subjects, features, false))
         learn_renew(m, item);
+    subjects_count(m, item, chosen);
 }
 
 void model_describe_again(struct model *m, uint32_t item, const uint64_t *keys, int n,
-                          const float *const features[ZL_N_MODALITIES])
+                          int n_subjects, const float *const features[ZL_N_MODALITIES])
 {
     if (m->content.on)
-        content_describe(&m->content, item, keys, n, features, true);
+        content_describe(&m->content, item, keys, n, n_subjects, features, true);
 }
 
 /* ---- what rank asks ---- */
@@ -508,6 +514,7 @@ void model_set_opt_out(struct model *m, uint32_t user, bool opted_out)
 void model_loaded(struct model *m)
 {
     popularity_rebuild(m);
+    subjects_rebuild(m);
 }
 
 int model_rows(struct model *m, struct rows_table *out, int max)

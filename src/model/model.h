@@ -30,8 +30,8 @@
 #define MODEL_IMPRESSED 64    /* newest items shown and not watched */
 #define MODEL_MAX_FEATURES 32 /* traits of an item that are learned from */
 #define MODEL_HALF_LIVES 3
-#define MODEL_PARTS 7           /* core, co-occurrence, three popularities, age, idle time */
-#define MODEL_BUCKETS 8         /* history lengths 0, 1-2, 3-5, 6-10, 11-20, 21-50, 51-100, more */
+#define MODEL_PARTS 8   /* core, co-occurrence, three popularities, age, idle time, subjects */
+#define MODEL_BUCKETS 8 /* history lengths 0, 1-2, 3-5, 6-10, 11-20, 21-50, 51-100, more */
 #define MODEL_MAX_SCORED 2048   /* candidates of one user */
 #define MODEL_POPULAR 64        /* most popular items kept a half-life */
 #define MODEL_SURFACES 64U      /* surfaces whose choices are counted */
@@ -44,7 +44,8 @@ enum model_part {
     MODEL_POP_MIDDLE,
     MODEL_POP_FAST,
     MODEL_AGE,
-    MODEL_IDLE
+    MODEL_IDLE,
+    MODEL_SUBJECTS
 };
 
 /* What a logged propensity does to learning (correct.h). */
@@ -98,11 +99,11 @@ void model_know_item(struct model *m, uint32_t item);
 
 /* What the catalogue says of an item, from now on: keys of its traits (at most MODEL_MAX_FEATURES, each once; the rest is left out),
  * and its modalities (NULL: missing), lent until its next description. n 0 and features NULL: nothing any more. */
-void model_describe(struct model *m, uint32_t item, const uint64_t *keys, int n,
+void model_describe(struct model *m, uint32_t item, const uint64_t *keys, int n, int n_subjects,
                     const float *const features[ZL_N_MODALITIES]);
 /* The same after a load: of an item whose rows know the description already. Before model_loaded. */
 void model_describe_again(struct model *m, uint32_t item, const uint64_t *keys, int n,
-                          const float *const features[ZL_N_MODALITIES]);
+                          int n_subjects, const float *const features[ZL_N_MODALITIES]);
 
 /* ---- what rank asks (the one written exception between rooms) ---- */
 uint32_t model_items(const struct model *m); /* items 0..n-1 have rows */
@@ -133,6 +134,10 @@ const uint32_t *model_popular(const struct model *m, int half_life, int *n);
 uint32_t model_cooccur(const struct model *m, uint32_t user, float *sums, uint32_t *touched);
 /* sums[j] *= (n_j + 1)^-0.3 for n different items j; returns their total. */
 float model_cooccur_damp(const struct model *m, const uint32_t *items, uint32_t n, float *sums);
+/* What the tags and categories of the user's history say of items (subjects.h), between begin and end. */
+void model_subjects_begin(struct model *m, uint32_t user);
+void model_subjects(const struct model *m, const uint32_t *items, int n, float *f);
+void model_subjects_end(struct model *m);
 /* Features of n items by column: f[part * stride + i]. Core and co-occurrence sums come in by column (core as it is, sums damped, their
  * total in cooccur_total); the other columns are filled in here. */
 void model_features(const struct model *m, const uint32_t *items, int n, float cooccur_total,

@@ -11,6 +11,7 @@
 #include "model/correct.h"
 #include "model/model.h"
 #include "model/near.h"
+#include "model/subjects.h"
 #include "model/surfaces.h"
 
 /* ---- items.c: one row an item ---- */
@@ -232,6 +233,7 @@ struct model {
     struct convert *convert;
     struct correct correct;
     struct content content;
+    struct subjects subjects;
     struct surfaces surfaces;
     struct popular popular[MODEL_HALF_LIVES];
     uint64_t event_counts[ZL_N_EVENT_TYPES];

@@ -33,10 +33,13 @@ void window_push(struct model *m, uint32_t item)
     uint32_t slot = (uint32_t)(w->n % w->size);
     rows_touch(&m->track, 0);
     rows_touch(&m->track, 1 + slot / CHUNK);
-    if (w->n >= w->size)
+    if (w->n >= w->size) {
         --*items_in_window(&m->items, w->items[slot]);
+        subjects_count(m, w->items[slot], -1);
+    }
     w->items[slot] = item;
     ++*items_in_window(&m->items, item);
+    subjects_count(m, item, 1);
     w->n++;
 }
 

@@ -160,6 +160,7 @@ void candidates_done(struct rank *r)
     for (uint32_t i = 0; i < r->n_touched; i++)
         sums[r->touched[i]] = 0;
     r->n_touched = 0;
+    model_subjects_end(r->model);
 }
 
 /* ---- features and scores ---- */
@@ -205,6 +206,7 @@ static void describe(struct rank *r, const struct query *q, int from)
     }
     model_features(r->model, c->items + from, c->n - from, r->sums_total, c->f + from,
                    MAX_CANDIDATES);
+    model_subjects(r->model, c->items + from, c->n - from, column(c, MODEL_SUBJECTS) + from);
     mix(r, q, from);
 }
 
@@ -236,6 +238,7 @@ static void gather(struct rank *r, const struct query *q, int n_core, int n_cooc
 {
     r->candidates.n = 0;
     sum_cooccur(r, q);
+    model_subjects_begin(r->model, q->user);
     if (r->pack.n_items <= RANK_ALL) {
         choose_all(r, q);
     } else {

@@ -10,7 +10,7 @@
 #include "catalog/features.h"
 
 static uint64_t keys[CATALOG_FEATURES];
-static int n;
+static int n, n_subjects;
 
 static bool has(enum catalog_feature kind, const char *text)
 {
@@ -33,7 +33,7 @@ static struct catalog_item titled(const char *title)
 
 static void extract(const struct catalog_item *item)
 {
-    n = catalog_features(item, keys);
+    n = catalog_features(item, keys, &n_subjects);
 }
 
 static void chinese_is_pairs_of_neighbours_and_latin_is_words(void **state)
@@ -84,6 +84,23 @@ static void tags_come_before_the_words_of_long_subtitles(void **state)
     assert_true(has(CATALOG_FEATURE_TITLE, "one") && has(CATALOG_FEATURE_TEXT, "aax"));
 }
 
+static void the_first_keys_are_what_the_item_is_about(void **state)
+{
+    (void)state;
+    struct catalog_item item = titled("one");
+    extract(&item);
+    assert_int_equal(n_subjects, 0);
+    item.tags[0] = ZL_SPAN("sums");
+    item.tags[1] = ZL_SPAN("sums");
+    item.n_tags = 2;
+    item.category = ZL_SPAN("math");
+    item.uploader_id = ZL_SPAN("up");
+    extract(&item);
+    assert_int_equal(n_subjects, 2);
+    assert_true(keys[0] == catalog_features_key(CATALOG_FEATURE_TAG, ZL_SPAN("sums")));
+    assert_true(keys[1] == catalog_features_key(CATALOG_FEATURE_CATEGORY, ZL_SPAN("math")));
+}
+
 static void numbers_of_about_the_same_size_share_a_bucket(void **state)
 {
     (void)state;
@@ -126,6 +143,7 @@ int main(void)
         cmocka_unit_test(chinese_is_pairs_of_neighbours_and_latin_is_words),
         cmocka_unit_test(a_word_that_comes_twice_is_one_feature),
         cmocka_unit_test(tags_come_before_the_words_of_long_subtitles),
+        cmocka_unit_test(the_first_keys_are_what_the_item_is_about),
         cmocka_unit_test(numbers_of_about_the_same_size_share_a_bucket),
         cmocka_unit_test(text_cut_inside_a_character_is_read_without_harm),
         cmocka_unit_test(an_item_that_is_not_described_has_none),

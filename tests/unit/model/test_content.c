@@ -60,7 +60,7 @@ static void open_content(struct content *t)
     assert_int_equal(content_init(t, &cfg, &err), ZL_OK);
     for (uint32_t j = 0; j < N_ITEMS; j++) {
         const float *features[ZL_N_MODALITIES] = {NULL, NULL, phi[j]};
-        content_describe(t, j, (uint64_t[]){100, 200 + j}, 2, features, false);
+        content_describe(t, j, (uint64_t[]){100, 200 + j}, 2, 0, features, false);
     }
     for (uint32_t f = 0; f < t->n_features; f++) {
         fill(feature(t, f), K, 10 + f);
@@ -165,7 +165,7 @@ static void describe(struct model *m, uint32_t item, uint64_t tag, bool again)
     static const float *const nothing[ZL_N_MODALITIES] = {NULL};
     const float *const text[ZL_N_MODALITIES] = {NULL, NULL, phi[item % N_ITEMS]};
     (again ? model_describe_again : model_describe)(m, item, (uint64_t[]){tag, 900 + item % 5}, 2,
-                                                    item % 2 ? text : nothing);
+                                                    1, item % 2 ? text : nothing);
 }
 
 /* Users 0-9 like items of the even tag, users 10-19 of the odd one. */
@@ -229,7 +229,7 @@ static void an_updated_description_replaces_the_features(void **state)
     assert_int_equal(first->n, 30); /* 60 items, every second one; item 100 no more */
     /* the own part stays: what changed is the content */
     assert_true(fabsf(score(m, 3, 100) - whole - (other - liked)) < 1e-4f);
-    model_describe(m, 100, NULL, 0, NULL);
+    model_describe(m, 100, NULL, 0, 0, NULL);
     assert_true(model_content_score(m, 100, z) == 0);
     assert_false(content_has(&m->content, 100));
     model_close(m);
@@ -287,7 +287,7 @@ static void a_feature_beyond_the_limit_is_left_out(void **state)
     (void)state;
     struct model *m = open_model();
     for (uint32_t i = 0; i < 100; i++)
-        model_describe(m, i, (uint64_t[]){1000 + i}, 1, NULL);
+        model_describe(m, i, (uint64_t[]){1000 + i}, 1, 0, NULL);
     assert_int_equal(m->content.n_features, 64);
     assert_true(content_has(&m->content, 63));
     assert_false(content_has(&m->content, 64));
@@ -306,7 +306,7 @@ static void a_modality_of_hardly_any_length_is_none(void **state)
         float z[K], c[K];
         open_content(&t);
         const float *features[ZL_N_MODALITIES] = {NULL, NULL, lengths[i]};
-        content_describe(&t, 3, NULL, 0, features, false);
+        content_describe(&t, 3, NULL, 0, 0, features, false);
         assert_int_equal(content_has(&t, 3), i == 1);
         fill(z, K, 3);
         content_gather(&t, 3, 0.5f);
