@@ -15,6 +15,7 @@
 
 #include "app/commands.h"
 #include "app/simulate.h"
+#include "app/simulate_learned.h"
 #include "app/simulate_loop_engine.h"
 #include "app/simulate_loop_redis.h"
 #include "base/clock.h"
@@ -278,6 +279,31 @@ static enum zl_status vectors_of(const struct args *args, struct simulate_config
     return text ? simulate_features_of(text, c->modalities, err) : ZL_OK;
 }
 
+/* --over-show TOPIC=FACTOR */
+static enum zl_status over_show(const struct args *args, struct simulate_config *c,
+                                struct zl_error *err)
+{
+    const char *text = args_text(args, "over-show"), *equals = text ? strrchr(text, '=') : NULL;
+    char *end = NULL;
+    if (!text)
+        return ZL_OK;
+    c->over_show = equals ? strtod(equals + 1, &end) : 0;
+    if (!equals || end == equals + 1 || *end || c->over_show == 0)
+        return zl_fail(err, ZL_EUSAGE, "--over-show wants TOPIC=FACTOR, say football=8: %s", text);
+    if (!simulate_topic(text, (size_t)(equals - text), c->topics, &c->over_topic))
+        return zl_fail(err, ZL_EUSAGE, "--over-show: none of the %u topics is named %.*s",
+                       c->topics, (int)(equals - text), text);
+    return ZL_OK;
+}
+
+/* What a flag's text says of the world. */
+static enum zl_status texts_of(const struct args *args, struct simulate_config *c,
+                               struct zl_error *err)
+{
+    TRY(vectors_of(args, c, err));
+    return over_show(args, c, err);
+}
+
 static enum zl_status open_file(const char *name, FILE **out, struct zl_error *err)
 {
     if (!name || !*name)
@@ -377,16 +403,18 @@ static enum zl_status open_loop(const struct args *args, struct simulate_config 
 
 /* The events may be on stdout: then the truth is words, on stderr. */
 static void say_truth(const struct args *args, const struct output *o,
-                      const struct simulate_truth *t)
+                      const struct simulate_truth *t, const struct simulate_learned *learned)
 {
     FILE *out = o->events == stdout || o->items == stdout ? stderr : stdout;
     if (strcmp(args_text(args, "format"), "json") == 0) {
-        simulate_loop_print(t, out);
+        simulate_loop_print(t, learned, out);
     } else {
         simulate_loop_say(t, NULL, out);
         fprintf(out, ", topic error %.3f (platform %.3f)\n",
                 simulate_loop_topic_error(t, t->topics),
                 simulate_loop_topic_error(t, t->platform_topics));
+        if (learned)
+            simulate_learned_say(learned, out);
     }
     fflush(out);
 }
@@ -398,7 +426,11 @@ static enum zl_status run_in_process(const struct args *args, const struct simul
 {
     struct simulate_loop_engine *l;
     struct simulate_loop_engine_config c = {
-        .world = *world, .pipeline = pipeline, .events = o->events, .items = o->items};
+        .world = *world,
+        .pipeline = pipeline,
+        .events = o->events,
+        .items = o->items,
+        .look_from = world->over_show > 0 ? (uint64_t)p->limit / 2 + 1 : 0};
     if (p->limit == 0 || args_on(args, "kafka") || world->bad > 0)
         return zl_fail(&o->err, ZL_EUSAGE, "--in-process wants --events N, no --kafka, no --bad");
     TRY(simulate_loop_engine_open(&c, &l, &o->err));
@@ -414,7 +446,7 @@ static enum zl_status run_in_process(const struct args *args, const struct simul
     if (st == ZL_OK) {
         o->lines[1] = simulate_items(simulate_loop_engine_world(l));
         say_end(o, p);
-        say_truth(args, o, p->truth);
+        say_truth(args, o, p->truth, simulate_loop_engine_learned(l));
     }
     simulate_loop_engine_close(l);
     return st;
@@ -434,7 +466,7 @@ static int in_process(const struct args *args)
         log_setup(LOG_WARN, (enum log_format)pipeline.log.format);
         c.page = (int)args_integer(args, "page");
         c.open_events = (uint64_t)args_integer(args, "open-events");
-        enum zl_status st = vectors_of(args, &c, &o.err);
+        enum zl_status st = texts_of(args, &c, &o.err);
         if (st == ZL_OK)
             st = open_files(args, &o);
         if (st == ZL_OK)
@@ -463,7 +495,7 @@ int cmd_simulate(const struct args *args)
                      .begin_ns = clock_monotonic_ns(),
                      .terminal = isatty(STDERR_FILENO)};
     listen_for_signals();
-    enum zl_status st = vectors_of(args, &c, &o.err);
+    enum zl_status st = texts_of(args, &c, &o.err);
     if (st == ZL_OK)
         st = open_loop(args, &c, &lists, &o.err);
     if (st == ZL_OK)
@@ -481,7 +513,7 @@ int cmd_simulate(const struct args *args)
     if (st == ZL_OK)
         say_end(&o, &p);
     if (st == ZL_OK && p.truth)
-        say_truth(args, &o, p.truth);
+        say_truth(args, &o, p.truth, NULL);
     if (st != ZL_OK)
         fprintf(stderr, "simulate: %s\n", o.err.text);
     simulate_close(s);

@@ -148,6 +148,8 @@ static const struct commands_flag flags[] = {
     SWITCH("closed-loop", SIMULATE, "users read their lists from Redis and answer what is shown"),
     SWITCH("in-process", SIMULATE,
            "closed loop without Kafka and Redis: the engine's own rooms make the lists"),
+    TEXT("over-show", SIMULATE, "TOPIC=FACTOR", NULL,
+         "the platform shows this topic so many times as often; its chances are on the log"),
     INTEGER("open-events", SIMULATE, "0", 0, MANY,
             "closed loop: so many events of what the platform chooses come before, flat out"),
     {"redis", SIMULATE, COMMANDS_TEXT, "URL", "redis://127.0.0.1:6379/0", 0, 0, "REDIS_URL",

@@ -39,6 +39,10 @@ static enum zl_status check_config(const struct simulate_config *c, struct zl_er
                        c->named_user);
     if (c->lists && (c->page < 1 || c->page > SIMULATE_PAGE))
         return zl_fail(err, ZL_EUSAGE, "a page has 1..%d places", SIMULATE_PAGE);
+    if (c->over_show != 0 &&
+        (!(c->over_show >= 1 && c->over_show <= 1e6) || c->over_topic >= c->topics))
+        return zl_fail(err, ZL_EUSAGE,
+                       "a topic that there is may be shown 1..1,000,000 times as often");
     if (c->bad > 0 && !(c->reasons & SIMULATE_REASONS_ALL))
         return zl_fail(err, ZL_EUSAGE, "bad events were asked for, but no reason");
     return ZL_OK;

@@ -42,6 +42,10 @@ struct simulate_config {
     struct simulate_modality modalities[ZL_N_MODALITIES];
     /* No title, tags, category, uploader: vectors alone tell of an item. */
     bool bare;
+    /* The platform's choice shows items of a topic so many times as often as it would, against others, and its chances are on the
+     * log (propensity). 0: neither. */
+    double over_show;
+    uint32_t over_topic;
     /* Closed loop: who makes the lists (borrowed while open); NULL: the platform itself chooses what is shown. */
     const struct simulate_lists *lists;
     uint64_t open_events; /* so many come before the loop is closed: the platform's choice */
@@ -83,6 +87,8 @@ double simulate_interest(const struct simulate *s, uint32_t user, uint32_t item)
 uint32_t simulate_items(const struct simulate *s); /* that exist by now */
 /* What was shown since the loop was closed; lent until close. */
 const struct simulate_truth *simulate_truth(const struct simulate *s);
+/* The number of a topic's name ("football"); false: none of so many topics has it. */
+bool simulate_topic(const char *name, size_t len, uint32_t topics, uint32_t *topic);
 /* How busy the hour is against a day's average, 0.4 .. 1.6. */
 double simulate_daylight(double unix_ms);
 

@@ -159,6 +159,8 @@ static char *put_where(char *at, const struct simulate *s, const struct sim_visi
         at = PUT(put_hex(PUT(at, ",\"request_id\":\""),
                          hash_mix(s->tag + (uint64_t)v->user) ^ v->session, 16),
                  "\"");
+        if (p->propensity > 0)
+            at = put_share(PUT(at, ",\"propensity\":"), p->propensity);
     }
     return at;
 }

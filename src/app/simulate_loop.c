@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "app/simulate_learned.h"
 #include "app/simulate_world.h"
 #include "base/check.h"
 
@@ -28,17 +29,27 @@ double simulate_loop_looked_at(int place)
     return 1 / (1 + (place - 1) / LOOK);
 }
 
-uint32_t simulate_loop_item(struct zl_span item_id, uint32_t n)
+static uint32_t number_of(struct zl_span id, char letter, uint32_t n)
 {
     uint64_t number = 0;
-    if (item_id.len < 2 || item_id.len > 10 || item_id.ptr[0] != 'v')
+    if (id.len < 2 || id.len > 10 || id.ptr[0] != letter)
         return UINT32_MAX;
-    for (size_t i = 1; i < item_id.len; i++) {
-        if (item_id.ptr[i] < '0' || item_id.ptr[i] > '9')
+    for (size_t i = 1; i < id.len; i++) {
+        if (id.ptr[i] < '0' || id.ptr[i] > '9')
             return UINT32_MAX;
-        number = number * 10 + (uint64_t)(item_id.ptr[i] - '0');
+        number = number * 10 + (uint64_t)(id.ptr[i] - '0');
     }
     return number >= 1 && number <= n ? (uint32_t)(number - 1) : UINT32_MAX;
+}
+
+uint32_t simulate_loop_item(struct zl_span item_id, uint32_t n)
+{
+    return number_of(item_id, 'v', n);
+}
+
+uint32_t simulate_loop_user(struct zl_span user_id, uint32_t n)
+{
+    return number_of(user_id, 'u', n);
 }
 
 /* ---- pages ---- */
@@ -80,6 +91,8 @@ static void read_page(struct simulate *s, uint32_t user, struct simulate_page *p
     page->n = 1; /* the platform chooses one at a time */
     page->items[0] = sim_show(s, &s->users[user]);
     page->places[0] = 1;
+    if (s->cfg.over_show > 0)
+        page->propensity[0] = sim_show_chance(s, &s->users[user], page->items[0]);
 }
 
 uint32_t sim_loop_next(struct simulate *s, const struct sim_visit *v, struct sim_shown *out)
@@ -172,7 +185,7 @@ void sim_loop_note(struct simulate *s, const struct sim_visit *v, uint32_t item,
     add_to(&t->origins[shown->page->origin], interest, watched, v);
     if (shown->page->origin != SIMULATE_ROUGH)
         add_to(&t->blocks[block_of(shown->place)], interest, watched, v);
-    if (shown->propensity > 0)
+    if (shown->propensity > 0 && shown->page->origin != SIMULATE_ROUGH)
         add_to(&t->explored, interest, watched, v);
 }
 
@@ -241,7 +254,8 @@ static void print_sums(const char *name, const struct simulate_sums *s, FILE *ou
             over((double)s->purchases, s->shown));
 }
 
-void simulate_loop_print(const struct simulate_truth *t, FILE *out)
+void simulate_loop_print(const struct simulate_truth *t, const struct simulate_learned *learned,
+                         FILE *out)
 {
     fputc('{', out);
     print_sums("overall", &t->all, out);
@@ -255,7 +269,10 @@ void simulate_loop_print(const struct simulate_truth *t, FILE *out)
     }
     fputs("},", out);
     print_sums("explored", &t->explored, out);
-    fprintf(out, ",\"topic_error\":%.5f,\"platform\":{\"interest\":%.5f,\"topic_error\":%.5f}}\n",
+    fprintf(out, ",\"topic_error\":%.5f,\"platform\":{\"interest\":%.5f,\"topic_error\":%.5f}",
             simulate_loop_topic_error(t, t->topics), over(t->platform_interest, t->all.shown),
             simulate_loop_topic_error(t, t->platform_topics));
+    if (learned)
+        simulate_learned_print(learned, out);
+    fputs("}\n", out);
 }

@@ -20,6 +20,7 @@
 #define SIMULATE_BLOCKS 4
 
 struct simulate;
+struct simulate_learned;
 
 enum simulate_origin { SIMULATE_FEED, SIMULATE_HOT, SIMULATE_ROUGH, SIMULATE_N_ORIGINS };
 
@@ -42,6 +43,8 @@ struct simulate_lists {
 
 /* The simulator's number of an item's id ("v12" is 11), UINT32_MAX: not one of `n`. */
 uint32_t simulate_loop_item(struct zl_span item_id, uint32_t n);
+/* The same of a user's ("u12"). */
+uint32_t simulate_loop_user(struct zl_span user_id, uint32_t n);
 /* Chance that a place is looked at. */
 double simulate_loop_looked_at(int place);
 
@@ -63,7 +66,8 @@ double simulate_loop_topic_error(const struct simulate_truth *t, const double *t
 /* What was shown since `since` (NULL: since the start), in one line of words. */
 void simulate_loop_say(const struct simulate_truth *t, const struct simulate_sums *since,
                        FILE *out);
-/* One JSON object and a newline. */
-void simulate_loop_print(const struct simulate_truth *t, FILE *out);
+/* One JSON object and a newline. learned NULL: not known. */
+void simulate_loop_print(const struct simulate_truth *t, const struct simulate_learned *learned,
+                         FILE *out);
 
 #endif

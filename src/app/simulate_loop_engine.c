@@ -6,14 +6,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "app/simulate_learned.h"
 #include "base/check.h"
 #include "source/source.h"
+
+#define LOOK_EVERY 5 /* events: what is learned moves slower than that */
 
 struct simulate_loop_engine {
     struct simulate_loop_engine_config cfg;
     struct simulate_lists lists;
     struct simulate *world;
     struct engine *engine;
+    struct simulate_learned *learned; /* NULL: nobody looks */
     uint64_t n_events;
     int64_t offsets[ZL_N_TOPICS];
 };
@@ -58,6 +62,8 @@ enum zl_status simulate_loop_engine_open(const struct simulate_loop_engine_confi
         simulate_loop_engine_close(l);
         return st;
     }
+    if (cfg->look_from)
+        l->learned = simulate_learned_open(l->world, l->engine);
     *out = l;
     return ZL_OK;
 }
@@ -66,6 +72,7 @@ void simulate_loop_engine_close(struct simulate_loop_engine *l)
 {
     if (!l)
         return;
+    simulate_learned_close(l->learned);
     simulate_close(l->world);
     engine_close(l->engine);
     free(l);
@@ -79,11 +86,22 @@ static enum zl_status write_down(FILE *out, const struct simulate_record *r, str
     return ZL_OK;
 }
 
+static void look(struct simulate_loop_engine *l, struct zl_span user_id)
+{
+    if (!l->learned || l->n_events < l->cfg.look_from || l->n_events % LOOK_EVERY)
+        return;
+    uint32_t user = simulate_loop_user(user_id, l->cfg.world.users);
+    if (user != UINT32_MAX)
+        simulate_learned_look(l->learned, user);
+}
+
 static enum zl_status one_message(struct simulate_loop_engine *l, struct zl_error *err)
 {
     struct simulate_record r;
     simulate_next(l->world, -1, &r);
     l->n_events += r.topic == ZL_TOPIC_EVENTS;
+    if (r.topic == ZL_TOPIC_EVENTS)
+        look(l, r.key);
     TRY(write_down(r.topic == ZL_TOPIC_EVENTS ? l->cfg.events : l->cfg.items, &r, err));
     struct source_message m = {.topic = r.topic,
                                .offset = l->offsets[r.topic]++,
@@ -107,6 +125,11 @@ enum zl_status simulate_loop_engine_run(struct simulate_loop_engine *l, uint64_t
 struct simulate *simulate_loop_engine_world(const struct simulate_loop_engine *l)
 {
     return l->world;
+}
+
+const struct simulate_learned *simulate_loop_engine_learned(const struct simulate_loop_engine *l)
+{
+    return l->learned;
 }
 
 struct engine *simulate_loop_engine_engine(const struct simulate_loop_engine *l)

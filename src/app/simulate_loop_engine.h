@@ -21,6 +21,8 @@ struct simulate_loop_engine_config {
     simulate_loop_read read;       /* NULL: nobody wants to know */
     void *ctx;
     FILE *events, *items; /* the log as JSON lines; NULL: not wanted */
+    uint64_t
+        look_from; /* from this event on it is looked at what was learned (simulate_learned.h); 0: never */
 };
 
 struct simulate_loop_engine;
@@ -34,6 +36,9 @@ void simulate_loop_engine_close(struct simulate_loop_engine *l); /* copes with N
 MUST_CHECK enum zl_status simulate_loop_engine_run(struct simulate_loop_engine *l, uint64_t events,
                                                    struct zl_error *err);
 
+/* What was learned by the second half of the events that were run, see there. */
+struct simulate_learned;
+const struct simulate_learned *simulate_loop_engine_learned(const struct simulate_loop_engine *l);
 struct simulate *simulate_loop_engine_world(const struct simulate_loop_engine *l);
 struct engine *simulate_loop_engine_engine(const struct simulate_loop_engine *l);
 

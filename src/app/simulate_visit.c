@@ -50,6 +50,11 @@ double sim_watch_chance(double interest)
     return 0.35 + 0.6 * interest;
 }
 
+double sim_like_chance(double interest)
+{
+    return sim_watch_chance(interest) * interest * interest;
+}
+
 static void plan_course(struct simulate *s, struct sim_visit *v, uint32_t item, double interest)
 {
     uint32_t course = s->items[item].course;
@@ -94,9 +99,11 @@ static void plan_item(struct simulate *s, struct sim_visit *v)
 {
     v->n_plans = v->next_plan = 0;
     if (!s->cfg.lists) {
-        uint32_t item = sim_show(s, &s->users[v->user]);
-        v->shown++;
-        plan(v, ZL_IMPRESSION, item, think_ms(s))->position = v->shown;
+        const struct sim_user *u = &s->users[v->user];
+        uint32_t item = sim_show(s, u);
+        struct sim_plan *p = plan(v, ZL_IMPRESSION, item, think_ms(s));
+        p->position = ++v->shown;
+        p->propensity = s->cfg.over_show > 0 ? sim_show_chance(s, u, item) : 0;
         plan_answer(s, v, item, 1);
         return;
     }

@@ -1,12 +1,11 @@
-/* The simulated world: who there is, what there is, and what is shown to whom.
+/* The simulated world: who there is and what there is.
  *
  * The truth of a person is three topics (weights .55 .30 .15) and a style; of an item a topic, a second one, a style and a quality.
  * Interest is a plain sum of how these agree, so that it can be learned but not read off: no event tells it. Tastes
  * drift: now and then a visit begins with another topic in the place of an old one.
  *
- * The platform's own choice of what is shown is rough on purpose (the right topic three times in five, else what is hot, new or
- * arbitrary): a learner has something to gain. Heat is a Pareto draw that halves every 36 hours; its running sums are
- * rebuilt every so many events, not at each, which costs nothing and nobody could tell. */
+ * Heat is a Pareto draw that halves every 36 hours; its running sums are rebuilt every so many events, not at each, which costs
+ * nothing and nobody could tell. What is shown to whom: simulate_show.c. */
 #include "app/simulate_world.h"
 
 #include <math.h>
@@ -158,47 +157,6 @@ void sim_world_release(struct simulate *s)
     free(s->shelves);
     free(s->items);
     free(s->users);
-}
-
-static uint32_t pick_hot(struct simulate *s, const struct sim_shelf *shelf)
-{
-    double x = rng_uniform(&s->rng) * shelf->heat[shelf->n_heated - 1];
-    uint32_t low = 0, high = shelf->n_heated - 1;
-    while (low < high) {
-        uint32_t middle = (low + high) / 2;
-        if (shelf->heat[middle] <= x)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return shelf->items[low];
-}
-
-static uint32_t pick_new(struct simulate *s, const struct sim_shelf *shelf)
-{
-    uint32_t n = shelf->n < 32 ? shelf->n : 32;
-    return shelf->items[shelf->n - 1 - rng_below(&s->rng, n)];
-}
-
-static const struct sim_shelf *taste_shelf(struct simulate *s, const struct sim_user *u)
-{
-    double x = rng_uniform(&s->rng);
-    int i = x < 0.55 ? 0 : x < 0.85 ? 1 : 2;
-    const struct sim_shelf *shelf = &s->shelves[u->topics[i]];
-    return shelf->n_heated ? shelf : &s->shelves[s->cfg.topics];
-}
-
-uint32_t sim_show(struct simulate *s, const struct sim_user *u)
-{
-    const struct sim_shelf *all = &s->shelves[s->cfg.topics];
-    double x = rng_uniform(&s->rng);
-    if (x < 0.6)
-        return pick_hot(s, taste_shelf(s, u));
-    if (x < 0.8)
-        return pick_hot(s, all);
-    if (x < 0.92)
-        return pick_new(s, taste_shelf(s, u));
-    return all->items[rng_below(&s->rng, all->n)];
 }
 
 void sim_drift(struct simulate *s, struct sim_user *u)

@@ -1,5 +1,5 @@
 /* app/simulate_world.h - what the simulated platform is made of; for simulate*.c only.
- * Flow     simulate.c keeps time and says whose turn it is; simulate_world.c makes users and items and draws what is shown;
+ * Flow     simulate.c keeps time and says whose turn it is; simulate_world.c makes users and items; simulate_show.c draws what is shown;
  *          simulate_visit.c decides what a person does; simulate_json.c writes it down, simulate_features.c its vectors; simulate_bad.c spoils some. */
 #ifndef APP_SIMULATE_WORLD_H
 #define APP_SIMULATE_WORLD_H
@@ -42,7 +42,7 @@ struct sim_plan {
     uint32_t item, course;     /* or NO_ITEM, NO_COURSE */
     int32_t watch_ms, wait_ms; /* wait: since what was done before */
     int32_t position;
-    double propensity; /* of an impression in an explored place; else 0 */
+    double propensity; /* of an impression whose chance goes on the log; else 0 */
 };
 
 #define SIM_SURFACES 10     /* places of the table of surfaces: a large one has several */
@@ -127,17 +127,22 @@ void sim_world_make(struct simulate *s);
 void sim_world_release(struct simulate *s);
 uint32_t sim_item_add(struct simulate *s, int64_t published_ms); /* NO_ITEM: there is no room */
 void sim_heat(struct simulate *s);                               /* running sums as of the clock */
-uint32_t sim_show(struct simulate *s, const struct sim_user *u); /* an item for this person */
 void sim_drift(struct simulate *s, struct sim_user *u);
 double sim_taste(int place); /* weight of a user's first, second, third topic */
 double sim_interest(const struct sim_user *u, const struct sim_item *it);
 int64_t sim_course_price(const struct simulate *s, uint32_t course);
+
+/* ---- simulate_show.c ---- */
+uint32_t sim_show(struct simulate *s, const struct sim_user *u); /* an item for this person */
+/* The chance with which sim_show would give this item to this person now. */
+double sim_show_chance(const struct simulate *s, const struct sim_user *u, uint32_t item);
 
 /* ---- simulate_visit.c ---- */
 void sim_visit_begin(struct simulate *s, struct sim_visit *v, uint32_t user);
 /* The next thing done; false: the visit is over. */
 bool sim_visit_next(struct simulate *s, struct sim_visit *v, struct sim_plan *out);
 double sim_watch_chance(double interest);             /* of an item that is looked at */
+double sim_like_chance(double interest);              /* of one too, up to a person's own factor */
 int32_t sim_visit_wait_ms(const struct sim_visit *v); /* until the thing after that */
 
 /* ---- simulate_loop.c: only with cfg.lists ---- */

@@ -70,6 +70,12 @@ static float log_q(const struct model *m, uint32_t item)
     return m->window.log_share[*items_in_window(&m->items, item)];
 }
 
+float model_core_logit(const struct model *m, uint32_t item, const float *z)
+{
+    return vec_dot(z, items_q(&m->items, item), m->cfg.k) + items_learned(&m->items, item)->b +
+           (1 - (float)m->cfg.kappa) * log_q(m, item);
+}
+
 /* drawn[0] is the chosen item, the others are negatives; returns how many in all. */
 static int draw(struct model *m, uint32_t item, struct rng *rng)
 {

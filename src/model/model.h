@@ -121,6 +121,8 @@ void model_item_output(const struct model *m, uint32_t item, float *q, float *b)
 const float *model_item_vector(const struct model *m, uint32_t item, float *b);
 /* They are soon to be read. */
 void model_item_prefetch(const struct model *m, uint32_t item);
+/* What the core's softmax is of, up to a number that is the same for all items: z . q_j + b_j + (1 - kappa) log Q_j. */
+float model_core_logit(const struct model *m, uint32_t item, const float *z);
 /* z . c_j: what the content of an item alone says; 0 without content. */
 float model_content_score(const struct model *m, uint32_t item, const float *z);
 /* Items whose q or b changed since the last call (each once), at most max; call again until 0. */
