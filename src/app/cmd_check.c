@@ -1,9 +1,11 @@
 /* zhiliu check: is this pipeline one that run would take? It goes through run's own door (config_load), opens the sink as run does, and asks
- * Kafka and Redis whether they answer. Everything that is wrong is said, not only the first thing. */
+ * Kafka and Redis whether they answer. Everything that is wrong is said, not only the first thing; and settings that are idle,
+ * which is nothing wrong: the exit code does not know of them. */
 #include <stdio.h>
 #include <string.h>
 
 #include "app/commands.h"
+#include "app/config_warnings.h"
 #include "app/engine_priv.h"
 #include "app/json_text.h"
 #include "base/log.h"
@@ -88,7 +90,27 @@ static void say_text(const struct finding *findings)
     }
 }
 
-static void say_json(const char *file, const struct finding *findings, int code)
+/* On stderr, since data goes to stdout; in either way nothing is wrong. */
+static void warn_text(const char *file, const struct config_warnings *w)
+{
+    for (int i = 0; i < w->n; i++)
+        fprintf(stderr, "%-7s warn  %s: %s: %s\n", part_names[CONFIG], file, w->at[i].key,
+                w->at[i].words);
+}
+
+static void warn_json(const struct config_warnings *w)
+{
+    fputs(",\"warnings\":[", stdout);
+    for (int i = 0; i < w->n; i++) {
+        printf("%s{\"key\":\"%s\",\"words\":", i ? "," : "", w->at[i].key);
+        json_text_print(stdout, zl_span_of(w->at[i].words));
+        fputc('}', stdout);
+    }
+    fputc(']', stdout);
+}
+
+static void say_json(const char *file, const struct finding *findings,
+                     const struct config_warnings *w, int code)
 {
     fputs("{\"file\":", stdout);
     json_text_print(stdout, zl_span_of(file));
@@ -101,6 +123,7 @@ static void say_json(const char *file, const struct finding *findings, int code)
         json_text_print(stdout, zl_span_of(f->err.text));
         fputc('}', stdout);
     }
+    warn_json(w);
     fputs("}\n", stdout);
 }
 
@@ -119,7 +142,10 @@ static int check_one(const struct args *args, const char *file)
     struct finding findings[N_PARTS] = {[CONFIG] = {.asked = true, .what = file}};
     enum zl_status st = config_load(file, args->set, args->n_set, &cfg, stderr);
     bool good = st == ZL_OK;
+    struct config_warnings warnings = {0};
     findings[CONFIG].st = st;
+    if (good)
+        config_warnings(&cfg, &warnings);
     if (good)
         findings[CONFIG].st = check_sink_config(&cfg, &findings[CONFIG].err);
     if (good && findings[CONFIG].st == ZL_OK && args_on(args, "offline"))
@@ -132,9 +158,12 @@ static int check_one(const struct args *args, const char *file)
     }
     int code = code_of(findings);
     if (strcmp(args_text(args, "format"), "json") == 0)
-        say_json(file, findings, code);
-    else if (!args_on(args, "print") || code)
-        say_text(findings);
+        say_json(file, findings, &warnings, code);
+    else {
+        warn_text(file, &warnings);
+        if (!args_on(args, "print") || code)
+            say_text(findings);
+    }
     config_release(&cfg);
     return code;
 }
