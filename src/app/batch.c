@@ -75,6 +75,14 @@ void batch_describe_again(struct engine *e)
         describe_to_model(e, i, true);
 }
 
+/* The category that it has now, before its new description. */
+static void note_leaving(struct engine *e, uint32_t item)
+{
+    struct catalog_item before;
+    catalog_get(e->catalog, item, &before);
+    hot_leaving(e->hot, before.category);
+}
+
 static void take_item(struct engine *e, const struct zl_item *item)
 {
     uint32_t index = ids_intern(e->items, item->item_id);
@@ -85,6 +93,8 @@ static void take_item(struct engine *e, const struct zl_item *item)
     }
     uint32_t course = item->course_id.len ? ids_intern(e->courses, item->course_id) : ZL_NO_INDEX;
     bool served = catalog_served(e->catalog, index);
+    if (served)
+        note_leaving(e, index);
     catalog_put(e->catalog, index, item, course);
     if (course != ZL_NO_INDEX)
         model_know_course(e->model, course, convert_kind_of(item->course_id), item->price);

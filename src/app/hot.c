@@ -96,13 +96,19 @@ static bool earlier(const void *ctx, uint32_t a, uint32_t b)
     return zl_span_compare(ids_name(h->items, a), ids_name(h->items, b)) < 0;
 }
 
-static void offer(struct hot *h, uint32_t index, uint32_t item, float score)
+static struct category *category_of(struct hot *h, uint32_t index)
 {
     struct category *c = &h->categories[index];
     if (!c->heap) {
         c->heap = xcalloc((size_t)h->cfg.n, sizeof *c->heap);
         c->list = xcalloc((size_t)h->cfg.n, sizeof *c->list);
     }
+    return c;
+}
+
+static void offer(struct hot *h, uint32_t index, uint32_t item, float score)
+{
+    struct category *c = category_of(h, index);
     struct topk best = {
         .heap = c->heap, .n = c->n_heap, .n_max = h->cfg.n, .before = earlier, .ctx = h};
     if (score >= topk_threshold(&best))
@@ -116,6 +122,19 @@ static bool begins(struct zl_span text, const char *with)
     return text.len >= n && memcmp(text.ptr, with, n) == 0;
 }
 
+static uint32_t index_of(struct hot *h, struct zl_span category)
+{
+    bool has_none = category.len == 0 || begins(category, of_surface);
+    return has_none ? ZL_NO_INDEX : ids_intern(h->names, category);
+}
+
+void hot_leaving(struct hot *h, struct zl_span category)
+{
+    uint32_t index = h ? index_of(h, category) : ZL_NO_INDEX;
+    if (index != ZL_NO_INDEX)
+        category_of(h, index);
+}
+
 static void offer_item(struct hot *h, uint32_t item, float score)
 {
     struct catalog_item about;
@@ -123,8 +142,7 @@ static void offer_item(struct hot *h, uint32_t item, float score)
         return;
     offer(h, 0, item, score);
     catalog_get(h->catalog, item, &about);
-    bool other = about.category.len == 0 || begins(about.category, of_surface);
-    uint32_t index = other ? ZL_NO_INDEX : ids_intern(h->names, about.category);
+    uint32_t index = index_of(h, about.category);
     if (index != ZL_NO_INDEX && index > 0)
         offer(h, index, item, score);
 }

@@ -42,6 +42,9 @@ void hot_close(struct hot *h);
 /* All take NULL for h: popularity lists are off. */
 /* An item became served or stopped being it: lists are looked at again at once. */
 void hot_changed(struct hot *h);
+/* A served item of this category is described anew: it may leave the category with nothing, which the store must be told even if no sweep
+ * of this engine has found the category yet. */
+void hot_leaving(struct hot *h, struct zl_span category);
 void hot_turn(struct hot *h, int64_t now_ns, bool feed_waits);
 bool hot_finish(struct hot *h); /* as similar_finish */
 void hot_take_answer(struct hot *h, const struct sink_answer *a);

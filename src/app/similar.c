@@ -198,11 +198,14 @@ static void send(struct similar *s, uint32_t item, const float *scores, int64_t 
 {
     struct entry *e = entry_of(s, item);
     bool served = catalog_served(s->catalog, item);
+    if (!served)
+        e->n =
+            0; /* what stands in the store from now on: served again, the item has another list */
     struct sink_list list = {.key = SINK_SIMILAR,
                              .token = s->cfg.token | item,
                              .user_id = ids_name(s->items, item),
                              .ttl_ms = served ? s->cfg.ttl_ms : GONE_TTL_MS,
-                             .n = served ? (int)e->n : 0,
+                             .n = (int)e->n,
                              .items = s->names,
                              .scores = scores};
     list.version = similar_version(s->positions, s->cfg.incarnation, s->cfg.epoch, &list.ts_ms);

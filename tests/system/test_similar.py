@@ -80,15 +80,50 @@ def popularity_is_there():
 
 
 def a_blocked_item_leaves():
-    held = [k for k, v in lists("zl:similar:").items() if "v5" in v["items"]]
+    before = lists("zl:similar:")
+    held = [k for k, v in before.items() if "v5" in v["items"]]
     produce(kafka.brokers, "items", [item(5, "blocked")])
     took = wait_for("no list with v5", lambda: not any("v5" in v["items"] for v in lists("zl:similar:").values()), 15)
     rig.check(len(held) > 0, "a blocked item leaves the related lists of others", f"{len(held)} lists, {took:.2f} s")
     wait_for("its own to be empty", lambda: lists("zl:similar:")["v5"]["items"] == [], 5)
     rig.check(0 < store().call("PTTL", "zl:similar:v5") <= 3600000, "its own list is empty and goes within the hour")
+    rig.check(lists("zl:similar:")["v5"]["ver"] >= before["v5"]["ver"], "its version stands in the way of older writers")
     wait_for("no popularity list with v5", lambda: not any("v5" in v["items"] for v in lists("zl:hot:").values()), 15)
     wait_for("full lists again", lambda: all(len(v["items"]) == 20 for k, v in lists("zl:similar:").items() if k != "v5"), 15)
     rig.check(True, "lists that were cut are full again")
+
+
+def in_no_list(*gone):
+    return not any(i in v["items"] for i in gone for v in lists("zl:similar:").values())
+
+
+def removed_and_unpublished_items_leave_too():
+    held = {i: sum(i in v["items"] for v in lists("zl:similar:").values()) for i in ("v6", "v9")}
+    rig.check(min(held.values()) > 0, "both stand in lists of others", f"{held}")
+    produce(kafka.brokers, "items", [("v6", None), item(9, "pending")])
+    took = wait_for("no list with v6 or v9", lambda: in_no_list("v6", "v9"), 15)
+    rig.check(True, "a removed item and one that is pending leave the lists of others", f"{took:.2f} s")
+    wait_for("their own to be empty", lambda: all(lists("zl:similar:")[i]["items"] == [] for i in held), 5)
+    wait_for("no popularity list with them", lambda: not any(i in v["items"] for i in held for v in lists("zl:hot:").values()), 15)
+    produce(kafka.brokers, "items", [item(6), item(9)])
+    wait_for("their lists again", lambda: all(len(lists("zl:similar:")[i]["items"]) == 20 for i in held), 15)
+    rig.check(True, "approved again, they have lists again")
+    wait_for("nothing due", lambda: engine.total("zhiliu_similar_due") == 0, 30)
+
+
+def an_item_blocked_while_the_engine_was_away():
+    lone = {"item_id": "lone", "title": "lone", "category": "lonely"}
+    produce(kafka.brokers, "items", [("lone", json.dumps(lone))])
+    produce(kafka.brokers, "events", [(f"u{n}", json.dumps(json.loads(like(f"u{n}", 0)[1]) | {"item_id": "lone"})) for n in range(40)])
+    wait_for("a list of its category", lambda: lists("zl:hot:").get("lonely", {}).get("items") == ["lone"], 15)
+    wait_for("its related list", lambda: len(lists("zl:similar:").get("lone", {"items": []})["items"]) == 20, 15)
+    engine.stop()
+    produce(kafka.brokers, "items", [("lone", None)])
+    engine.start()
+    engine.wait_ready()
+    wait_for("no list with it", lambda: in_no_list("lone") and lists("zl:similar:")["lone"]["items"] == [], 20)
+    wait_for("its category's list to be empty", lambda: lists("zl:hot:")["lonely"]["items"] == [], 10)
+    rig.check(True, "an item removed while no engine ran leaves all lists at the next start, its category's too")
 
 
 def the_store_gets_them_back():
@@ -139,7 +174,9 @@ fill()
 lists_appear()
 popularity_is_there()
 a_blocked_item_leaves()
+removed_and_unpublished_items_leave_too()
 the_store_gets_them_back()
 a_restart_knows_what_it_knew()
+an_item_blocked_while_the_engine_was_away()
 a_file_prints_them_by_wish()
 rig.end()

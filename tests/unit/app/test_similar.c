@@ -241,6 +241,30 @@ static void a_blocked_item_leaves_all_lists_at_once(void **state)
     close_world(&w);
 }
 
+static void an_item_that_is_served_again_gets_its_list_back_though_it_is_the_same(void **state)
+{
+    (void)state;
+    struct world w;
+    open_world(&w, false);
+    for (uint32_t i = 0; i < 10; i++)
+        choose(&w, i % 2, i);
+    turns(&w, false);
+    w.now_ns += 20 * SECOND_NS;
+    turns(&w, false);
+    describe(&w, 4, ZL_ITEM_BLOCKED);
+    similar_unserved(w.s, 4);
+    turns(&w, false);
+    w.now_ns += 20 * SECOND_NS;
+    turns(&w, false);
+    describe(&w, 4, ZL_ITEM_APPROVED);
+    similar_mark(w.s, 4);
+    uint64_t written = count(2), same = count(1);
+    assert_int_equal(turns(&w, false), 1);
+    assert_int_equal(count(1), same);
+    assert_int_equal(count(2), written + 1);
+    close_world(&w);
+}
+
 static void what_the_store_refused_is_due_again(void **state)
 {
     (void)state;
@@ -358,6 +382,26 @@ static void popularity_is_written_by_category_when_it_changed(void **state)
     close_world(&w);
 }
 
+static void a_category_that_lost_its_items_before_the_first_sweep_gets_an_empty_list(void **state)
+{
+    (void)state;
+    struct world w;
+    struct hot *h;
+    struct zl_error err;
+    open_world(&w, false);
+    struct hot_config cfg = {.n = 5, .every_ns = 5 * SECOND_NS, .ttl_ms = 3600000, .token = TOKEN};
+    assert_int_equal(hot_open(&cfg, w.m, w.c, w.sink, w.ids, &w.positions, &h, &err), ZL_OK);
+    choose(&w, 1, 3);
+    hot_leaving(h, ZL_SPAN("gone"));
+    hot_leaving(h, ZL_SPAN("odd"));
+    hot_leaving(h, ZL_SPAN(""));
+    hot_leaving(NULL, ZL_SPAN("off"));
+    assert_int_equal(hot_turns(&w, h), 3); /* all, odd, gone */
+    assert_int_equal(hot_turns(&w, h), 0);
+    hot_close(h);
+    close_world(&w);
+}
+
 static void a_surface_has_a_list_of_its_own(void **state)
 {
     (void)state;
@@ -392,12 +436,14 @@ int main(void)
         cmocka_unit_test(lists_cost_at_most_their_share_of_the_time),
         cmocka_unit_test(an_unchanged_list_is_not_written_again),
         cmocka_unit_test(a_blocked_item_leaves_all_lists_at_once),
+        cmocka_unit_test(an_item_that_is_served_again_gets_its_list_back_though_it_is_the_same),
         cmocka_unit_test(what_the_store_refused_is_due_again),
         cmocka_unit_test(a_new_connection_calls_all_live_items),
         cmocka_unit_test(a_file_writes_each_list_once_at_the_end),
         cmocka_unit_test(off_is_nothing_at_all),
         cmocka_unit_test(popularity_is_written_by_category_when_it_changed),
         cmocka_unit_test(a_surface_has_a_list_of_its_own),
+        cmocka_unit_test(a_category_that_lost_its_items_before_the_first_sweep_gets_an_empty_list),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
