@@ -121,7 +121,8 @@ static void label_written(unsigned label, char *out, size_t len)
 
 static void label_credited(unsigned label, char *out, size_t len)
 {
-    snprintf(out, len, "credited=\"%s\"", label ? "no" : "yes");
+    static const char *const names[] = {"yes", "no", "no_course"};
+    snprintf(out, len, "credited=\"%s\"", names[label]);
 }
 
 static void label_refund(unsigned label, char *out, size_t len)
@@ -205,10 +206,10 @@ static const struct row table[METRIC_N] = {
     [METRIC_CONVERSION_EXPOSURES] = {"zhiliu_conversion_exposures_total", COUNTER,
         "Watches that might have led to an enrolment or a purchase.", PLAIN},
     [METRIC_CONVERSIONS] = {"zhiliu_conversions_total", COUNTER,
-        "First enrolments or purchases of a user and course; credited to a watch, or without one in the window.",
-        LABELS("credited", label_credited, 2)},
+        "First enrolments or purchases of a user and course; credited to a watch, or without one in the window; all that tell no course.",
+        LABELS("credited", label_credited, 3)},
     [METRIC_CONVERSION_REFUNDS] = {"zhiliu_conversion_refunds_total", COUNTER,
-        "Refunds; known ones took their conversion back.", LABELS("conversion", label_refund, 2)},
+        "Refunds; known ones took their conversion, or a share of it, back.", LABELS("conversion", label_refund, 2)},
     [METRIC_CONVERSION_MEAN] = {"zhiliu_conversion_rate", GAUGE,
         "Conversions an exposure, as predicted before and as observed since; far apart: not calibrated.",
         LABELS("of", label_mean, 2)},

@@ -33,32 +33,32 @@ enum metric {
     METRIC_FRESHNESS_SENT,       /* histogram, seconds from sent_ms to the store's answer */
     METRIC_FRESHNESS_LOG,        /* histogram, seconds from the Kafka timestamp to that */
     METRIC_CONVERSION_EXPOSURES, /* counter */
-    METRIC_CONVERSIONS,          /* counter, label 0 credited to an exposure 1 not */
-    METRIC_CONVERSION_REFUNDS,   /* counter, label 0 of a remembered conversion 1 of another */
-    METRIC_CONVERSION_MEAN,      /* gauge, label 0 predicted 1 observed */
-    METRIC_LISTS_RANKED,         /* counter */
-    METRIC_LISTS_UNCHANGED,      /* counter: ranked, equal to what was written */
-    METRIC_LISTS_WRITTEN,        /* counter, label 0 ok 1 stale 2 failed */
-    METRIC_LISTS_CUT,            /* counter: lists cut because an item was blocked */
-    METRIC_SIMILAR_LISTS,        /* counter, label 0 ranked 1 unchanged 2 ok 3 stale 4 failed */
-    METRIC_SIMILAR_DUE,          /* gauge: items whose related list is due */
-    METRIC_HOT_LISTS,            /* counter, label 0 ok 1 stale 2 failed */
-    METRIC_USERS_DIRTY,          /* gauge: users whose list is due */
-    METRIC_USERS_ACTIVE,         /* gauge */
-    METRIC_ROWS,                 /* gauge, label 0 users 1 items 2 courses */
-    METRIC_ROWS_TOUCHED,         /* gauge: changed since the last checkpoint; and 3 other */
-    METRIC_STATE_BYTES,          /* gauge: resident set */
-    METRIC_SINK_STATE,           /* gauge 1 connected 0 not */
-    METRIC_SINK_RECONNECTS,      /* counter */
-    METRIC_SINK_ERRORS,          /* counter */
-    METRIC_SINK_INFLIGHT,        /* gauge */
-    METRIC_CHECKPOINTS,          /* counter, label 0 ok 1 failed */
-    METRIC_CHECKPOINT_TIME,      /* gauge: Unix seconds of the newest one's seal, 0 none */
-    METRIC_CHECKPOINT_BYTES,     /* counter */
-    METRIC_CHECKPOINT_SECONDS,   /* histogram, freeze to seal */
-    METRIC_LOOP_BEAT,            /* gauge: Unix seconds of the loop's newest turn */
-    METRIC_CPU_SECONDS,          /* counter (read when rendered) */
-    METRIC_START_TIME,           /* gauge, Unix seconds */
+    METRIC_CONVERSIONS, /* counter, label 0 credited to an exposure 1 not 2 no course is known */
+    METRIC_CONVERSION_REFUNDS, /* counter, label 0 of a remembered conversion 1 of another */
+    METRIC_CONVERSION_MEAN,    /* gauge, label 0 predicted 1 observed */
+    METRIC_LISTS_RANKED,       /* counter */
+    METRIC_LISTS_UNCHANGED,    /* counter: ranked, equal to what was written */
+    METRIC_LISTS_WRITTEN,      /* counter, label 0 ok 1 stale 2 failed */
+    METRIC_LISTS_CUT,          /* counter: lists cut because an item was blocked */
+    METRIC_SIMILAR_LISTS,      /* counter, label 0 ranked 1 unchanged 2 ok 3 stale 4 failed */
+    METRIC_SIMILAR_DUE,        /* gauge: items whose related list is due */
+    METRIC_HOT_LISTS,          /* counter, label 0 ok 1 stale 2 failed */
+    METRIC_USERS_DIRTY,        /* gauge: users whose list is due */
+    METRIC_USERS_ACTIVE,       /* gauge */
+    METRIC_ROWS,               /* gauge, label 0 users 1 items 2 courses */
+    METRIC_ROWS_TOUCHED,       /* gauge: changed since the last checkpoint; and 3 other */
+    METRIC_STATE_BYTES,        /* gauge: resident set */
+    METRIC_SINK_STATE,         /* gauge 1 connected 0 not */
+    METRIC_SINK_RECONNECTS,    /* counter */
+    METRIC_SINK_ERRORS,        /* counter */
+    METRIC_SINK_INFLIGHT,      /* gauge */
+    METRIC_CHECKPOINTS,        /* counter, label 0 ok 1 failed */
+    METRIC_CHECKPOINT_TIME,    /* gauge: Unix seconds of the newest one's seal, 0 none */
+    METRIC_CHECKPOINT_BYTES,   /* counter */
+    METRIC_CHECKPOINT_SECONDS, /* histogram, freeze to seal */
+    METRIC_LOOP_BEAT,          /* gauge: Unix seconds of the loop's newest turn */
+    METRIC_CPU_SECONDS,        /* counter (read when rendered) */
+    METRIC_START_TIME,         /* gauge, Unix seconds */
     METRIC_N
 };
 

@@ -130,6 +130,37 @@ void model_know_course(struct model *m, uint32_t course, enum convert_kind kind,
         r->price = price;
 }
 
+/* ---- prices ---- */
+
+static int by_amount(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
+void convert_bound(struct convert *c, int kind)
+{
+    const struct convert_amounts *a = &c->head.amounts[kind];
+    int64_t sorted[CONVERT_AMOUNTS];
+    size_t n = a->n < CONVERT_AMOUNTS ? (size_t)a->n : CONVERT_AMOUNTS;
+    c->bounds[kind] = 0;
+    if (n < CONVERT_LEAST_AMOUNTS)
+        return;
+    memcpy(sorted, a->at, n * sizeof *sorted);
+    qsort(sorted, n, sizeof *sorted, by_amount);
+    int64_t median = sorted[(n - 1) / 2];
+    c->bounds[kind] =
+        median < INT64_MAX / CONVERT_PRICE_BOUND ? median * CONVERT_PRICE_BOUND : INT64_MAX;
+}
+
+/* Who sends events may say any amount; the catalogue is the operator's. */
+static int64_t price_of(const struct convert *c, const struct convert_course *r)
+{
+    if (r->price > 0)
+        return r->price;
+    return r->paid < c->bounds[r->kind] ? r->paid : c->bounds[r->kind];
+}
+
 /* ---- rates ---- */
 
 static double logit(double p)
@@ -226,15 +257,16 @@ static void describe_score(const struct model *m, const struct asker *a, uint32_
     x[CONVERT_SCORE_TOP] = v > KNOT ? (float)(v - KNOT) : 0;
 }
 
-static void describe_course(const struct convert_course *r, double base, double base_logit,
-                            float *x)
+static void describe_course(const struct convert *c, const struct convert_course *r, double base,
+                            double base_logit, float *x)
 {
+    int64_t price = price_of(c, r);
     double rate = logit(smoothed(&r->rate, base, SMOOTH)) - base_logit;
     x[CONVERT_RATE] = (float)(rate < -3 ? -3 : rate > 3 ? 3 : rate);
-    if (r->price <= 0)
+    if (price <= 0)
         return;
     x[CONVERT_PRICED] = 1;
-    x[CONVERT_PRICE] = (float)(special_log(1 + (double)r->price / 100) / 4 - 1);
+    x[CONVERT_PRICE] = (float)(special_log(1 + (double)price / 100) / 4 - 1);
 }
 
 static void describe_user(const struct asker *a, uint32_t course, float *x)
@@ -258,7 +290,7 @@ static double describe(const struct model *m, const struct asker *a, uint32_t it
     memset(x, 0, CONVERT_N_FEATURES * sizeof *x);
     x[CONVERT_BIAS] = 1;
     describe_score(m, a, item, raw, x);
-    describe_course(r, a->base[r->kind], a->base_logit[r->kind], x);
+    describe_course(c, r, a->base[r->kind], a->base_logit[r->kind], x);
     describe_user(a, course, x);
     double s = a->base_logit[r->kind];
     for (int f = 0; f < CONVERT_N_FEATURES; f++)
@@ -274,7 +306,7 @@ static bool is_sold(const struct convert *c, const struct user *u, uint32_t cour
 
 /* ---- learning ---- */
 
-/* One half of a gradient, d x: d is p for an exposure, -1 for a conversion, 1 for its refund. */
+/* One half of a gradient, d x: d is p for an exposure, -1 for a conversion, 1 for its refund (or the share given back). */
 static void step(struct convert_head *h, const float x[F], double d)
 {
     double y[F];
@@ -368,9 +400,9 @@ static void expose(struct model *m, struct user *u, const struct zl_event *ev)
     metrics_add(METRIC_CONVERSION_EXPOSURES, 0, 1);
 }
 
-/* The label of an exposure becomes 1 (by = 1) or 0 again (by = -1). */
+/* The label of an exposure becomes 1 (by = 1) or 0 again (by = -1), or loses a share. */
 static void change_label(struct model *m, const struct user *u, const struct convert_exposure *e,
-                         int by)
+                         double by)
 {
     struct convert *c = m->convert;
     if (!e->learned || m->frozen || u->opted_out)
@@ -406,37 +438,70 @@ static void convert_one(struct model *m, struct user *u, const struct zl_event *
     metrics_add(METRIC_CONVERSIONS, !credited, 1);
 }
 
+/* How much of the whole conversion this refund gives back: a part of what was paid, else all that is left. */
+static double give_back(struct convert_exposure *e, int64_t amount, bool *all)
+{
+    int64_t left = e->paid - e->given_back;
+    *all = e->paid == 0 || amount <= 0 || amount >= left;
+    double share = e->paid == 0 ? 1 : (double)(*all ? left : amount) / (double)e->paid;
+    e->given_back += *all ? left : amount;
+    return share;
+}
+
 static void refund(struct model *m, struct user *u, const struct zl_event *ev)
 {
     struct convert *c = m->convert;
-    struct convert_exposure e;
-    bool known = u->convert && convert_user_take_back(u->convert, ev->item, ev->course, &e);
+    struct convert_exposure *e =
+        u->convert ? convert_user_bought(u->convert, ev->item, ev->course) : NULL;
     struct convert_head *h = head_to_change(c);
-    *(known ? &h->refunds : &h->unknown_refunds) += 1;
-    metrics_add(METRIC_CONVERSION_REFUNDS, !known, 1);
-    if (!known)
+    bool all;
+    *(e ? &h->refunds : &h->unknown_refunds) += 1;
+    metrics_add(METRIC_CONVERSION_REFUNDS, !e, 1);
+    if (!e)
         return;
-    change_label(m, u, &e, -1);
+    double share = give_back(e, ev->amount, &all);
+    change_label(m, u, e, -share);
+    if (!all)
+        return;
     course_to_change(c, ev->course)->conversions_net--;
     u->convert->conversions_net--;
+    convert_user_take_back(u->convert, e);
 }
 
-static void note_price(struct convert *c, const struct zl_event *ev)
+/* The first amount of a conversion (an enrolment may come before its purchase) is what a refund is a share of, and one of those by which
+ * amounts of the kind are judged: who buys once has one say. */
+static void note_paid(struct convert *c, struct user *u, const struct zl_event *ev)
 {
-    if (ev->amount > 0 && convert_course_row(c, ev->course)->price == 0)
-        course_to_change(c, ev->course)->price = ev->amount;
+    struct convert_exposure *e =
+        u->convert ? convert_user_bought(u->convert, ev->item, ev->course) : NULL;
+    if (ev->amount <= 0 || !e || e->paid > 0)
+        return;
+    struct convert_course *r = course_to_change(c, ev->course);
+    struct convert_amounts *a = &head_to_change(c)->amounts[r->kind];
+    e->paid = ev->amount;
+    r->paid = ev->amount;
+    a->at[a->n++ % CONVERT_AMOUNTS] = ev->amount;
+    convert_bound(c, r->kind);
+}
+
+static void buy(struct model *m, struct user *u, const struct zl_event *ev)
+{
+    convert_one(m, u, ev);
+    note_paid(m->convert, u, ev);
 }
 
 void convert_event(struct model *m, struct user *u, const struct zl_event *ev)
 {
     struct convert *c = m->convert;
+    if (ev->course == ZL_NO_INDEX && (ev->type == ZL_ENROLL || ev->type == ZL_PURCHASE))
+        metrics_add(METRIC_CONVERSIONS, 2, 1);
     if (ev->course >= c->cfg.max_courses || !(ev->weight > 0))
         return;
     if (u->convert)
         convert_user_expire(u->convert, ev->at_ms - c->cfg.window_ms);
     switch (ev->type) {
     case ZL_WATCH: expose(m, u, ev); break;
-    case ZL_PURCHASE: note_price(c, ev); /* fall through */
+    case ZL_PURCHASE: buy(m, u, ev); break;
     case ZL_ENROLL: convert_one(m, u, ev); break;
     case ZL_REFUND: refund(m, u, ev); break;
     default: break;
@@ -467,8 +532,9 @@ float model_convert_value(const struct model *m, uint32_t course)
         return 0;
     const struct convert_course *r = convert_course_row(c, course);
     double value = c->cfg.outcomes[r->kind].value;
-    if (c->cfg.outcomes[r->kind].per_price && r->price > 0)
-        value *= (double)r->price / 100;
+    int64_t price = price_of(c, r);
+    if (c->cfg.outcomes[r->kind].per_price && price > 0)
+        value *= (double)price / 100;
     return (float)value;
 }
 
@@ -524,7 +590,7 @@ void model_course_info(const struct model *m, uint32_t course, struct model_cour
     const struct convert_course *r = convert_course_row(c, course);
     *out = (struct model_course_info){.known = true,
                                       .kind = (enum convert_kind)r->kind,
-                                      .price = r->price,
+                                      .price = price_of(c, r),
                                       .exposures = r->rate.exposures,
                                       .conversions = r->rate.conversions,
                                       .rate = smoothed(&r->rate, base_rate(c, r->kind), SMOOTH),

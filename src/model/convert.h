@@ -21,13 +21,17 @@
  *          was: what is kept is the ratio of two flows, right in the long run whatever the delay.
  * Bought   a course the user has converted on has P = 0, and its watches are no exposures (kinds with `again`, ads, excepted).
  *          The newest 256 conversions of a user are remembered.
- * Refund   of a remembered conversion: the course may be sold to the user again; the course's and the kind's decayed conversions,
- *          conversions_net of course and user, and the observed count of the reliability table fall by it; the head takes the
- *          half-step of the label back. Counts of events by type stay: they are a ledger. Any other refund is counted, no more.
+ * Refund   of a remembered conversion: the course's and the kind's decayed conversions and the observed count of the reliability table fall
+ *          by the share given back, and the head takes that share of the label's half-step back. The share is the refund's amount over the
+ *          purchase's, all that is left when either is not told. With nothing left conversions_net of course and user fall by one, and the
+ *          course may be sold to the user again. Counts of events by type stay: they are a ledger. Any other refund is counted, no more.
+ * Price    that of the catalogue; without any the newest amount paid for the course, at most CONVERT_PRICE_BOUND times the median of the
+ *          newest CONVERT_AMOUNTS amounts of the kind (one a user and conversion), and unknown while there are fewer than
+ *          CONVERT_LEAST_AMOUNTS: one absurd amount lifts nothing.
  * Owners   the head, the kinds' rates and the courses' rows are ROWS_CONVERT (key 0; 1 + course); exposures and conversions of a user
  *          lie in the user's row.
  * Units    prices and amounts in minor units (hundredths); value in what the operator counts in. Times are event time.
- * Memory   a course 64 bytes; a user with exposures about 0.7 KiB; a remembered conversion 80 bytes.
+ * Memory   a course 72 bytes; a user with exposures about 0.8 KiB; a remembered conversion 96 bytes.
  * Threads  the engine's loop only. */
 #ifndef MODEL_CONVERT_H
 #define MODEL_CONVERT_H
@@ -60,6 +64,9 @@ struct convert_config {
 };
 
 #define CONVERT_HALF_LIFE 200000.0
+#define CONVERT_AMOUNTS 63
+#define CONVERT_LEAST_AMOUNTS 5U
+#define CONVERT_PRICE_BOUND 8
 
 enum convert_feature {
     CONVERT_BIAS,
@@ -90,7 +97,7 @@ float model_convert_value(const struct model *m, uint32_t course);
 enum convert_kind model_convert_kind(const struct model *m, uint32_t course);
 
 /* From whoever knows names and prices, before an event of the course is learned: its kind, and its price when it is above 0 (the newest
- * counts; without any the amount of a purchase does). Touches the row only when something is new. */
+ * counts; without any the amounts of purchases do). Touches the row only when something is new. */
 void model_know_course(struct model *m, uint32_t course, enum convert_kind kind, int64_t price);
 
 /* ---- for inspect, metrics and tests ---- */
@@ -117,16 +124,16 @@ struct model_convert_info {
 struct model_course_info {
     bool known;
     enum convert_kind kind;
-    int64_t price;                 /* 0: unknown */
+    int64_t price;                 /* as it is used; 0: unknown */
     double exposures, conversions; /* decayed (half-life 2,000 exposures of the course) */
     double rate;                   /* smoothed to the kind's */
     uint64_t exposed, converted;   /* in all; converted: credited or not */
-    int64_t conversions_net;       /* converted less refunds of what was remembered */
+    int64_t conversions_net;       /* converted less what was given back as a whole */
 };
 void model_convert_info(const struct model *m, struct model_convert_info *out);
 uint32_t model_courses(const struct model *m); /* courses 0..n-1 have rows */
 void model_course_info(const struct model *m, uint32_t course, struct model_course_info *out);
-/* Conversions of the user less refunds; pending: exposures that may yet convert. */
+/* Conversions of the user less whole refunds; pending: exposures that may yet convert. */
 int64_t model_user_conversions(const struct model *m, uint32_t user, int *pending);
 const char *convert_feature_name(enum convert_feature feature); /* "score" */
 

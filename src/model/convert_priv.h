@@ -18,10 +18,17 @@ struct convert_rate { /* decayed */
 struct convert_course {
     bool known;
     uint8_t kind;
-    int64_t price; /* minor units; 0: unknown */
+    int64_t price; /* the catalogue's, minor units; 0: unknown */
+    int64_t paid;  /* newest amount of a purchase, likewise */
     struct convert_rate rate;
     uint64_t exposed, converted;
     int64_t conversions_net;
+};
+
+/* What was paid for things of a kind: a ring of the newest. */
+struct convert_amounts {
+    uint64_t n; /* in all; the next place is n % CONVERT_AMOUNTS */
+    int64_t at[CONVERT_AMOUNTS];
 };
 
 /* Row 0: all that is learned of no course in particular. */
@@ -31,6 +38,7 @@ struct convert_head {
     double a[CONVERT_N_FEATURES][CONVERT_N_FEATURES]; /* curvature, its lower half */
     double score_mean, score_variance;
     struct convert_rate kinds[CONVERT_N_KINDS];
+    struct convert_amounts amounts[CONVERT_N_KINDS];
     double edges[CONVERT_BINS - 1]; /* log-odds: running deciles of the prediction */
     struct {
         double n, predicted, converted;
@@ -40,6 +48,8 @@ struct convert_head {
 struct convert {
     struct convert_config cfg;
     struct convert_head head;
+    int64_t
+        bounds[CONVERT_N_KINDS]; /* no amount counts for more; 0: none counts. From head.amounts */
     uint32_t n_courses;
     struct table courses;    /* struct convert_course */
     struct rows_track track; /* key 0: head; 1 + course */
@@ -53,6 +63,9 @@ static inline struct convert_course *convert_course_row(const struct convert *c,
 {
     return table_row(&c->courses, course);
 }
+
+/* After the head's amounts changed. */
+void convert_bound(struct convert *c, int kind);
 
 /* What the event means for the head, before anything else is learned of it. The user's row is touched already. */
 void convert_event(struct model *m, struct user *u, const struct zl_event *ev);
@@ -74,6 +87,8 @@ struct convert_exposure {
     bool learned; /* its first half-step was taken */
     float weight;
     float x[CONVERT_N_FEATURES];
+    /* of a conversion, minor units: paid 0: not known */
+    int64_t paid, given_back;
 };
 
 struct convert_user {
@@ -97,8 +112,10 @@ void convert_user_pend(struct convert_user *u, const struct convert_exposure *e)
 bool convert_user_settle(struct convert_user *u, uint32_t item, uint32_t course,
                          struct convert_exposure *out);
 void convert_user_remember(struct convert_user *u, const struct convert_exposure *e);
-/* Takes the newest conversion of the course (of this item, if there is one) out of memory; false: there is none. */
-bool convert_user_take_back(struct convert_user *u, uint32_t item, uint32_t course,
-                            struct convert_exposure *out);
+/* The newest conversion of the course (of this item, if there is one); NULL: there is none. Lent until the next change. */
+struct convert_exposure *convert_user_bought(struct convert_user *u, uint32_t item,
+                                             uint32_t course);
+/* Takes one of them out of memory. */
+void convert_user_take_back(struct convert_user *u, struct convert_exposure *e);
 
 #endif

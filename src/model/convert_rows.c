@@ -26,6 +26,11 @@ static void write_head(const struct convert_head *h, struct rows_buffer *out)
         rows_put_f64(out, h->kinds[k].exposures);
         rows_put_f64(out, h->kinds[k].conversions);
     }
+    for (int k = 0; k < CONVERT_N_KINDS; k++) {
+        rows_put_u64(out, h->amounts[k].n);
+        for (int i = 0; i < CONVERT_AMOUNTS; i++)
+            rows_put_i64(out, h->amounts[k].at[i]);
+    }
     for (int i = 0; i < CONVERT_BINS - 1; i++)
         rows_put_f64(out, h->edges[i]);
     for (int i = 0; i < CONVERT_BINS; i++) {
@@ -53,6 +58,11 @@ static void read_head(struct convert_head *h, struct rows_cursor *in)
         h->kinds[k].exposures = rows_get_f64(in);
         h->kinds[k].conversions = rows_get_f64(in);
     }
+    for (int k = 0; k < CONVERT_N_KINDS; k++) {
+        h->amounts[k].n = rows_get_u64(in);
+        for (int i = 0; i < CONVERT_AMOUNTS; i++)
+            h->amounts[k].at[i] = rows_get_i64(in);
+    }
     for (int i = 0; i < CONVERT_BINS - 1; i++)
         h->edges[i] = rows_get_f64(in);
     for (int i = 0; i < CONVERT_BINS; i++) {
@@ -73,6 +83,7 @@ static void rows_write(const void *room, uint32_t key, struct rows_buffer *out)
     rows_put_u8(out, r->known);
     rows_put_u8(out, r->kind);
     rows_put_i64(out, r->price);
+    rows_put_i64(out, r->paid);
     rows_put_f64(out, r->rate.exposures);
     rows_put_f64(out, r->rate.conversions);
     rows_put_u64(out, r->exposed);
@@ -85,6 +96,7 @@ static void read_course(struct convert_course *r, struct rows_cursor *in)
     r->known = rows_get_u8(in) & 1;
     r->kind = rows_get_u8(in);
     r->price = rows_get_i64(in);
+    r->paid = rows_get_i64(in);
     r->rate.exposures = rows_get_f64(in);
     r->rate.conversions = rows_get_f64(in);
     r->exposed = rows_get_u64(in);
@@ -107,7 +119,9 @@ static enum zl_status rows_read(void *room, uint32_t key, struct rows_cursor *in
         c->n_courses = key;
     if (key == 0)
         read_head(&c->head, in);
-    else
+    for (int k = 0; key == 0 && k < CONVERT_N_KINDS; k++)
+        convert_bound(c, k);
+    if (key > 0)
         read_course(convert_course_row(c, key - 1), in);
     if (in->bad || in->at != in->end)
         return zl_fail(err, ZL_EBADDATA, "conversion row %u is not of this form", key);

@@ -108,15 +108,15 @@ void convert_user_remember(struct convert_user *u, const struct convert_exposure
     u->bought[u->n_bought++] = *e;
 }
 
-bool convert_user_take_back(struct convert_user *u, uint32_t item, uint32_t course,
-                            struct convert_exposure *out)
+struct convert_exposure *convert_user_bought(struct convert_user *u, uint32_t item, uint32_t course)
 {
     uint32_t i = place_of(u->bought, u->n_bought, item, course);
-    if (i == u->n_bought)
-        return false;
-    *out = u->bought[i];
-    take(u->bought, &u->n_bought, i);
-    return true;
+    return i < u->n_bought ? &u->bought[i] : NULL;
+}
+
+void convert_user_take_back(struct convert_user *u, struct convert_exposure *e)
+{
+    take(u->bought, &u->n_bought, (uint32_t)(e - u->bought));
 }
 
 /* ---- rows: a part of the user's ---- */
@@ -132,6 +132,8 @@ static void write_exposures(const struct convert_exposure *at, uint32_t n, struc
         rows_put_u8(out, at[i].learned);
         rows_put_f32(out, at[i].weight);
         rows_put_f32s(out, at[i].x, CONVERT_N_FEATURES);
+        rows_put_i64(out, at[i].paid);
+        rows_put_i64(out, at[i].given_back);
     }
 }
 
@@ -145,6 +147,8 @@ static void read_exposures(struct convert_exposure *at, uint32_t n, struct rows_
         at[i].learned = rows_get_u8(in) & 1;
         at[i].weight = rows_get_f32(in);
         rows_get_f32s(in, at[i].x, CONVERT_N_FEATURES);
+        at[i].paid = rows_get_i64(in);
+        at[i].given_back = rows_get_i64(in);
         in->bad |= at[i].bin >= CONVERT_BINS;
     }
 }

@@ -57,6 +57,21 @@ static void give(struct model *m, enum zl_event_type type, uint32_t user, uint32
     model_batch(m, &ev, 1, NULL, NULL);
 }
 
+static void pay(struct model *m, enum zl_event_type type, uint32_t user, uint32_t course,
+                int64_t amount)
+{
+    struct zl_event ev = {.from = {.offset = next_offset++},
+                          .type = type,
+                          .user = user,
+                          .item = ZL_NO_INDEX,
+                          .course = course,
+                          .amount = amount,
+                          .outcome = ZL_COUNTED,
+                          .weight = 1,
+                          .at_ms = 301 * DAY};
+    model_batch(m, &ev, 1, NULL, NULL);
+}
+
 static void watch(struct model *m, uint32_t user, uint32_t item, uint32_t course, int64_t at_ms)
 {
     give(m, ZL_WATCH, user, item, course, at_ms);
@@ -74,6 +89,8 @@ static void random_stream(struct model *m, uint64_t seed, int n)
         bool named = type == ZL_WATCH || rng_below(&r, 2);
         give(m, type, 10 + rng_below(&r, 30), named ? item : ZL_NO_INDEX, item % COURSES,
              DAY + i * 50000LL);
+        if ((type == ZL_PURCHASE || type == ZL_REFUND) && rng_below(&r, 8) == 0)
+            pay(m, type, 10 + rng_below(&r, 30), item % COURSES, 1000 + rng_below(&r, 9000));
     }
 }
 
@@ -229,6 +246,88 @@ static void a_refund_takes_the_conversion_back(void **state)
     model_close(m);
 }
 
+static void a_part_refund_takes_that_part_of_the_conversion_back(void **state)
+{
+    (void)state;
+    struct model *m = open_model();
+    struct model_course_info course, now;
+    random_stream(m, 8, 2000);
+    model_course_info(m, 2, &course);
+    watch(m, 1, 7, 2, 300 * DAY);
+    struct model_convert_info before = info_of(m), bought, after;
+    pay(m, ZL_ENROLL, 1, 2, -1);
+    pay(m, ZL_PURCHASE, 1, 2, 10000); /* the amount of the conversion that the enrolment was */
+    bought = info_of(m);
+    pay(m, ZL_REFUND, 1, 2, 2500);
+    after = info_of(m);
+    for (int f = 0; f < F; f++)
+        assert_true(fabs((bought.weights[f] - after.weights[f]) -
+                         0.25 * (bought.weights[f] - before.weights[f])) < 1e-12);
+    assert_true(fabs((bought.observed - after.observed) -
+                     0.25 * (bought.observed - before.observed)) < 1e-12);
+    model_course_info(m, 2, &now);
+    assert_int_equal(now.conversions_net, course.conversions_net + 1); /* it is still bought */
+    assert_true(chance(m, 1, 7, 2) == 0);
+    pay(m, ZL_REFUND, 1, 2, 2500);
+    pay(m, ZL_REFUND, 1, 2, 9000); /* more than is left takes what is left */
+    after = info_of(m);
+    for (int f = 0; f < F; f++)
+        assert_true(fabs(after.weights[f] - before.weights[f]) < 1e-12);
+    model_course_info(m, 2, &now);
+    assert_int_equal(now.conversions_net, course.conversions_net);
+    assert_true(chance(m, 1, 7, 2) > 0);
+    assert_int_equal(after.refunds, bought.refunds + 3);
+    pay(m, ZL_REFUND, 1, 2, 100);
+    assert_int_equal(info_of(m).unknown_refunds, after.unknown_refunds + 1);
+    model_close(m);
+}
+
+static void a_refund_without_an_amount_takes_all_that_is_left(void **state)
+{
+    (void)state;
+    struct model *m = open_model();
+    random_stream(m, 8, 2000);
+    for (int told = 0; told < 3; told++) { /* no refund's amount, amount 0, no purchase's */
+        uint32_t user = 1 + (uint32_t)told;
+        watch(m, user, 7, 2, 300 * DAY);
+        struct model_convert_info before = info_of(m), after;
+        pay(m, ZL_PURCHASE, user, 2, told == 2 ? -1 : 10000);
+        if (told < 2)
+            pay(m, ZL_REFUND, user, 2, 4000);
+        pay(m, ZL_REFUND, user, 2, told == 0 ? -1 : told == 1 ? 0 : 10);
+        after = info_of(m);
+        for (int f = 0; f < F; f++)
+            assert_true(fabs(after.weights[f] - before.weights[f]) < 1e-12);
+        assert_true(chance(m, user, 7, 2) > 0);
+    }
+    model_close(m);
+}
+
+static void one_absurd_amount_lifts_nothing(void **state)
+{
+    (void)state;
+    struct model *m = open_model();
+    pay(m, ZL_PURCHASE, 1, 3, 1000000000000);
+    assert_true(model_convert_value(m, 3) == 2); /* too few are known to say what is absurd */
+    for (uint32_t user = 2; user < 6; user++)
+        pay(m, ZL_PURCHASE, user, 2, 5000);
+    assert_true(model_convert_value(m, 2) == 100);
+    assert_true(model_convert_value(m, 3) == 800); /* 8 medians */
+    for (int i = 0; i < 200; i++)
+        pay(m, ZL_PURCHASE, 1, 3, 1000000000000); /* the same conversion: no more to say */
+    assert_true(model_convert_value(m, 3) == 800);
+    pay(m, ZL_PURCHASE, 7, 3, 4000);
+    assert_true(model_convert_value(m, 3) == 80); /* the newest amount */
+    model_know_course(m, 3, CONVERT_COURSE, 90000000);
+    assert_true(model_convert_value(m, 3) == 1800000); /* the catalogue is believed */
+    struct model *copy = open_model();
+    model_know_course(m, 3, CONVERT_COURSE, 1);
+    copy_model_rows(m, copy);
+    assert_true(model_convert_value(copy, 2) == 100);
+    model_close(copy);
+    model_close(m);
+}
+
 static void a_refund_of_what_was_never_bought_changes_only_its_count(void **state)
 {
     (void)state;
@@ -368,15 +467,10 @@ static void a_conversion_is_worth_what_its_kind_and_price_say(void **state)
     (void)state;
     struct model *m = open_model();
     assert_true(model_convert_value(m, 2) == 2); /* per_price, and no price is known */
-    struct zl_event ev = {.type = ZL_PURCHASE,
-                          .user = 1,
-                          .item = ZL_NO_INDEX,
-                          .course = 2,
-                          .amount = 4990,
-                          .outcome = ZL_COUNTED,
-                          .weight = 1,
-                          .at_ms = DAY};
-    model_batch(m, &ev, 1, NULL, NULL); /* what was paid stands for the price */
+    for (uint32_t user = 1; user < 6; user++) {
+        assert_true(model_convert_value(m, 2) == 2);
+        pay(m, ZL_PURCHASE, user, 2, 4990); /* what was paid stands for the price, in the end */
+    }
     assert_true(model_convert_value(m, 2) == (float)(2 * 49.9));
     model_know_course(m, 2, CONVERT_COURSE, 9900);
     assert_true(model_convert_value(m, 2) == 198);
@@ -439,6 +533,9 @@ int main(void)
         cmocka_unit_test(a_purchase_a_day_later_settles_as_converted),
         cmocka_unit_test(after_the_window_nothing_is_credited),
         cmocka_unit_test(a_refund_takes_the_conversion_back),
+        cmocka_unit_test(a_part_refund_takes_that_part_of_the_conversion_back),
+        cmocka_unit_test(a_refund_without_an_amount_takes_all_that_is_left),
+        cmocka_unit_test(one_absurd_amount_lifts_nothing),
         cmocka_unit_test(a_refund_of_what_was_never_bought_changes_only_its_count),
         cmocka_unit_test(without_an_item_the_newest_exposure_of_the_course_is_credited),
         cmocka_unit_test(a_named_item_has_its_own_exposure_credited),
