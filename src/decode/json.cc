@@ -16,6 +16,7 @@
 #include <type_traits>
 
 #include "decode/cut.h"
+#include "decode/nan.h"
 
 #define _Noreturn [[noreturn]] /* C17's word, in C++ */
 extern "C" {
@@ -29,6 +30,7 @@ struct json {
     dom::parser parser;
     simdjson::internal::string_builder<> minified;
     const char *words = "";
+    char named[200]; /* words that name a field */
 };
 
 static_assert(std::is_trivially_copyable<dom::object>::value &&
@@ -127,6 +129,12 @@ static json_status refuse(json *j, json_status status, const char *words)
     return status;
 }
 
+static json_status bad_document(json *j, const char *text, size_t len, const char *words)
+{
+    bool found = decode_nan_explain(zl_span{text, len}, j->named, sizeof j->named);
+    return refuse(j, JSON_BAD, found ? j->named : words);
+}
+
 static json_status explain(json *j, const char *text, size_t len, simdjson::error_code error)
 {
     if (!simdjson::validate_utf8(text, len))
@@ -140,7 +148,7 @@ static json_status explain(json *j, const char *text, size_t len, simdjson::erro
             return refuse(j, JSON_TOO_BIG_FLOAT, "a number is beyond the range of a double");
         case CUT_NOT_A_NUMBER: break;
         }
-        return refuse(j, JSON_BAD, "a number is not written as JSON wants");
+        return bad_document(j, text, len, "a number is not written as JSON wants");
     case simdjson::DEPTH_ERROR: return refuse(j, JSON_BAD, "nested deeper than 32");
     case simdjson::EMPTY: return refuse(j, JSON_BAD, "empty message");
     case simdjson::STRING_ERROR:
@@ -148,7 +156,7 @@ static json_status explain(json *j, const char *text, size_t len, simdjson::erro
     case simdjson::UNESCAPED_CHARS:
         return refuse(j, JSON_BAD, "a string has a raw control character");
     case simdjson::UNCLOSED_STRING: return refuse(j, JSON_BAD, "a string does not end");
-    default: return refuse(j, JSON_BAD, "not a JSON document");
+    default: return bad_document(j, text, len, "not a JSON document");
     }
 }
 

@@ -268,11 +268,15 @@ static bool feature_number(const struct json_value *v, const char *name, float *
     else if (v->kind == JSON_INTEGER || v->kind == JSON_BIG)
         x = (double)v->integer;
     else
-        return decode_refuse(r, ZL_BAD_FEATURES, "features.%s has %s among its numbers", name,
-                             decode_fields_kind_name(v->kind));
+        return decode_refuse(r, ZL_BAD_FEATURES,
+                             "features.%s has %s among its numbers: send numbers, or leave it out",
+                             name, decode_fields_kind_name(v->kind));
     if (fabs(x) > (double)FLT_MAX)
-        return decode_refuse(r, ZL_NOT_FINITE,
-                             "features.%s has a number beyond the range of a float", name);
+        return decode_refuse(
+            r, ZL_NOT_FINITE,
+            "features.%s has a number beyond the range of a float: send finite numbers, or "
+            "leave it out",
+            name);
     *out = (float)x;
     return true;
 }
@@ -287,8 +291,9 @@ static bool item_feature(struct records *rs, const struct json_value *v, enum zl
     int64_t n = array_length(v), want = rs->cfg->n_features[modality];
     if (want && n != want)
         return decode_refuse(r, ZL_BAD_FEATURES,
-                             "features.%s has %lld numbers, the configuration says %lld", name,
-                             (long long)n, (long long)want);
+                             "features.%s has %lld numbers, the configuration says %lld: send as "
+                             "many, or set catalog.features.%s",
+                             name, (long long)n, (long long)want, name);
     float unused, *numbers = want ? arena_take(rs->arena, (size_t)n * sizeof *numbers) : NULL;
     struct json_array a;
     struct json_value number;
@@ -316,7 +321,8 @@ static bool item_features(struct records *rs, const struct json_value *v, struct
         while (f < COUNT(feature_fields) && !zl_span_is(m->key, feature_fields[f].name))
             f++;
         if (f == COUNT(feature_fields))
-            return decode_refuse(r, ZL_BAD_FEATURES, "features.%.*s is none of video, audio, text",
+            return decode_refuse(r, ZL_BAD_FEATURES,
+                                 "features.%.*s is none of video, audio, text: leave it out",
                                  m->key.len < 64 ? (int)m->key.len : 64, m->key.ptr);
         if (m->value.kind != JSON_NULL &&
             !item_feature(rs, &m->value, feature_of[f], feature_fields[f].name, item, r))
