@@ -1,10 +1,12 @@
 /* zhiliu explain [PIPELINE] --user U: why each item is on the user's list, as the state of a checkpoint makes it. The list is ranked by the
- * code that serves, at the version that the engine would give it after its next start. JSON: one object a line. */
+ * code that serves. What is drawn by chance is keyed by the version of a list: that of the list in the store when it can be read, else the
+ * one that a first start would give it, and then the drawn places may differ. JSON: one object a line. */
 #include <inttypes.h>
 #include <stdio.h>
 
 #include "app/commands.h"
 #include "app/engine.h"
+#include "app/explain_store.h"
 #include "app/json_text.h"
 #include "model/model.h"
 #include "rank/explain.h"
@@ -20,7 +22,9 @@ static void print_name(const struct engine *e, uint32_t item)
     json_text_print(stdout, ids_name(engine_items(e), item));
 }
 
-static void print_json(const struct engine *e, int place, const struct rank_explained *x)
+/* stored NULL: the store was not read. */
+static void print_json(const struct engine *e, int place, const struct rank_explained *x,
+                       const struct explain_stored *stored)
 {
     printf("{\"place\":%d,\"item\":", place);
     print_name(e, x->item);
@@ -41,10 +45,14 @@ static void print_json(const struct engine *e, int place, const struct rank_expl
         printf(",\"core\":%.6g,\"cooccurrence\":%.6g}", (double)x->reasons[i].core,
                (double)x->reasons[i].cooccur);
     }
-    puts("]}");
+    putchar(']');
+    if (stored)
+        printf(",\"stored\":%d", explain_store_place(stored, x->item));
+    puts("}");
 }
 
-static void print_text(const struct engine *e, int place, const struct rank_explained *x)
+static void print_text(const struct engine *e, int place, const struct rank_explained *x,
+                       const struct explain_stored *stored)
 {
     struct zl_span id = ids_name(engine_items(e), x->item);
     printf("%3d  %-16.*s %8.3f  %s", place, (int)id.len, id.ptr, (double)x->score, slots[x->slot]);
@@ -54,6 +62,11 @@ static void print_text(const struct engine *e, int place, const struct rank_expl
         struct zl_span p = ids_name(engine_items(e), x->passed);
         printf(" before %.*s by a rule", (int)p.len, p.ptr);
     }
+    int there = stored ? explain_store_place(stored, x->item) : place;
+    if (there == 0)
+        printf("; not on the list in the store");
+    else if (there != place)
+        printf("; place %d in the store", there);
     printf("\n     ");
     for (int k = 0; k < MODEL_PARTS; k++)
         printf(" %s %+.2f", parts[k], (double)x->parts[k]);
@@ -77,6 +90,45 @@ static struct zl_version version_of(const struct engine *e, const struct config 
     return v;
 }
 
+/* Why the store cannot be asked, or what is there; true: *out is its list. */
+static bool read_stored(const struct args *args, const struct config *cfg, const struct engine *e,
+                        struct explain_stored *out)
+{
+    struct zl_error err = {"the engine's lists do not go to Redis (sink.kind)"};
+    enum zl_status st = ZL_EUNREACHABLE;
+    if (args_on(args, "offline"))
+        snprintf(err.text, sizeof err.text, "--offline");
+    else if (cfg->sink.kind == 0)
+        st = explain_store_read(cfg, zl_span_of(args_text(args, "user")), engine_items(e), out,
+                                &err);
+    if (st == ZL_OK)
+        return true;
+    if (st == ZL_END)
+        snprintf(err.text, sizeof err.text, "it has no list of this user");
+    fprintf(stderr,
+            "zhiliu explain: the store was not read: %s; items drawn by chance (explored) may be "
+            "others "
+            "than those in the store\n",
+            err.text);
+    return false;
+}
+
+static void say_difference(const struct explain_stored *s, const struct zl_version *reached,
+                           const struct rank_explained *list, int n)
+{
+    int same = 0;
+    for (int i = 0; i < n && i < s->n; i++)
+        same += s->items[i] == list[i].item;
+    fprintf(stderr, "zhiliu explain: %d of %d places are as in the store, whose list is %s\n", same,
+            n > s->n ? n : s->n, s->ver);
+    if (reached->position != s->version.position)
+        fprintf(stderr,
+                "zhiliu explain: that list was made at position %llu of the user's log, the "
+                "checkpoint is at "
+                "%llu: scores differ by what was learned between\n",
+                (unsigned long long)s->version.position, (unsigned long long)reached->position);
+}
+
 static int explain(const struct args *args, const struct config *cfg, struct engine *e)
 {
     const char *id = args_text(args, "user");
@@ -86,11 +138,16 @@ static int explain(const struct args *args, const struct config *cfg, struct eng
         fprintf(stderr, "zhiliu explain: the checkpoint knows no user \"%s\"\n", id ? id : "");
         return 66;
     }
+    static struct explain_stored stored;
     struct zl_version v = version_of(e, cfg, user);
-    int n = rank_explain(engine_rank(e), user, &v, list, ZL_MAX_LIST);
+    bool has_stored = read_stored(args, cfg, e, &stored);
+    int n =
+        rank_explain(engine_rank(e), user, has_stored ? &stored.version : &v, list, ZL_MAX_LIST);
     bool json = args_text(args, "format")[0] == 'j';
     for (int i = 0; i < n; i++)
-        (json ? print_json : print_text)(e, i + 1, &list[i]);
+        (json ? print_json : print_text)(e, i + 1, &list[i], has_stored ? &stored : NULL);
+    if (has_stored)
+        say_difference(&stored, &v, list, n);
     return 0;
 }
 

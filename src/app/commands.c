@@ -110,7 +110,8 @@ static const struct commands_flag flags[] = {
     CHOICE("format", CHECK | SIMULATE | REPLAY | INSPECT | DEAD | VERSION | EVALUATE | EXPLAIN,
            "text|json", "text", "how the answer is written"),
 
-    SWITCH("offline", CHECK, "do not ask whether Kafka and Redis answer"),
+    SWITCH("offline", CHECK | EXPLAIN,
+           "do not ask whether Kafka and Redis answer, nor for the list in Redis"),
     TIME("timeout", CHECK, "5s", 100, 600000, "how long Kafka and Redis may take to answer"),
     SWITCH("print", CHECK, "print the whole config as it would be used, secrets masked"),
     SWITCH("schema", CHECK, "print the JSON Schema of a pipeline (for editors)"),

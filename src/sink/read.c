@@ -184,11 +184,19 @@ static void start_clock(struct sink_read *r)
 enum zl_status sink_read_open(const char *url, int timeout_ms, struct sink_read **out,
                               struct zl_error *err)
 {
+    return sink_read_open_as(url, NULL, NULL, timeout_ms, out, err);
+}
+
+enum zl_status sink_read_open_as(const char *url, const char *username, const char *password,
+                                 int timeout_ms, struct sink_read **out, struct zl_error *err)
+{
     struct sink_read *r = xcalloc(1, sizeof *r);
     *out = NULL;
     r->fd = -1;
     r->timeout_ms = timeout_ms;
     enum zl_status st = sink_url_parse(url, &r->url, err);
+    if (st == ZL_OK)
+        st = sink_url_credentials(&r->url, username, password, err);
     start_clock(r);
     if (st == ZL_OK)
         st = reach(r, err);

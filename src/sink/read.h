@@ -18,6 +18,10 @@ struct sink_read;
  * caller's, for sink_read_close(), or NULL. */
 MUST_CHECK enum zl_status sink_read_open(const char *url, int timeout_ms, struct sink_read **out,
                                          struct zl_error *err);
+/* The same with a user or password given apart from the URL, as in sink_config. */
+MUST_CHECK enum zl_status sink_read_open_as(const char *url, const char *username,
+                                            const char *password, int timeout_ms,
+                                            struct sink_read **out, struct zl_error *err);
 void sink_read_close(struct sink_read *r); /* copes with NULL */
 
 /* The value of a key (borrowed), lent until the next call. ZL_END: there is no such key. ZL_EUNREACHABLE: lost, with words. */

@@ -617,32 +617,13 @@ static const struct sink_ops redis_ops = {redis_close,   redis_room,    redis_pu
                                           redis_poll,    redis_fd,      redis_connected,
                                           redis_next_ns, redis_inflight};
 
-/* What the config says apart from the URL goes before the URL. */
-static enum zl_status override_credentials(const struct sink_config *cfg, struct sink_url *url,
-                                           struct zl_error *err)
-{
-    const char *user = cfg->username ? cfg->username : "",
-               *password = cfg->password ? cfg->password : "";
-    if (strlen(user) >= sizeof url->user || strlen(password) >= sizeof url->password)
-        return zl_fail(err, ZL_ECONFIG,
-                       "sink: username (at most %zu bytes) or password (%zu) is too long",
-                       sizeof url->user - 1, sizeof url->password - 1);
-    if (*user)
-        memcpy(url->user, user, strlen(user) + 1);
-    if (*password)
-        memcpy(url->password, password, strlen(password) + 1);
-    if (url->user[0] && !url->password[0])
-        return zl_fail(err, ZL_ECONFIG, "sink: a username without a password");
-    return ZL_OK;
-}
-
 enum zl_status sink_redis_open(const struct sink_config *cfg, struct sink **out,
                                struct zl_error *err)
 {
     *out = NULL;
     struct sink_url url;
     TRY(sink_url_parse(cfg->url, &url, err));
-    TRY(override_credentials(cfg, &url, err));
+    TRY(sink_url_credentials(&url, cfg->username, cfg->password, err));
     struct sink_redis *r = xcalloc(1, sizeof *r);
     r->base.ops = &redis_ops;
     r->url = url;

@@ -170,3 +170,20 @@ enum zl_status sink_url_parse(const char *text, struct sink_url *out, struct zl_
                        "or use a unix socket");
     return zl_fail(err, ZL_ECONFIG, "sink url: unknown scheme; " SHAPES);
 }
+
+enum zl_status sink_url_credentials(struct sink_url *url, const char *username,
+                                    const char *password, struct zl_error *err)
+{
+    const char *user = username ? username : "", *secret = password ? password : "";
+    if (strlen(user) >= sizeof url->user || strlen(secret) >= sizeof url->password)
+        return zl_fail(err, ZL_ECONFIG,
+                       "sink: username (at most %zu bytes) or password (%zu) is too long",
+                       sizeof url->user - 1, sizeof url->password - 1);
+    if (*user)
+        memcpy(url->user, user, strlen(user) + 1);
+    if (*secret)
+        memcpy(url->password, secret, strlen(secret) + 1);
+    if (url->user[0] && !url->password[0])
+        return zl_fail(err, ZL_ECONFIG, "sink: a username without a password");
+    return ZL_OK;
+}

@@ -22,4 +22,8 @@ struct sink_url {
 MUST_CHECK enum zl_status sink_url_parse(const char *text, struct sink_url *out,
                                          struct zl_error *err);
 
+/* A user or password given apart from the URL goes before that in it; NULL or "": none is given. */
+MUST_CHECK enum zl_status sink_url_credentials(struct sink_url *url, const char *username,
+                                               const char *password, struct zl_error *err);
+
 #endif
