@@ -279,6 +279,9 @@ static int place_of(const struct rank_similar *s, uint32_t item)
     return -1;
 }
 
+/* Adagrad, not the mixer's Newton steps: of three parts no two say so nearly the same that single weights crawl. Tried with base/newton.c, a
+ * matrix for each size, HR@10 of movielens100k and movietweetings: .1194 and .2441 (decay .996, prior 50), .1220 and .2421 (.999, 10), against
+ * .1219 and .2429 by these steps: what one gains the other loses. */
 static void step(struct rank_similar *s, int chosen)
 {
     int size = size_of_item(s, s->item);
