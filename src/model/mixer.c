@@ -18,11 +18,23 @@
 #include "model/model_priv.h"
 
 #define PRIOR 50.0
+#define PRIOR_OF_BIAS 1.0
 #define DECAY 0.996
 #define TIME_SCALE 0.3f /* of the log of ages, so that all parts have about one range */
 #define LEAST -20.0f    /* log of a probability that moves nothing */
 #define APART                                                                                      \
     1000.0f /* features are never further apart: floats of larger squares would make A indefinite */
+
+/* Without a history the core is b alone, which is another thing than z . q + b and of another size: that weight is bucket 0's own. */
+static bool is_apart(int bucket, int part)
+{
+    return bucket == 0 && part == MODEL_CORE;
+}
+
+static double prior_of(int bucket, int part)
+{
+    return is_apart(bucket, part) ? PRIOR_OF_BIAS : PRIOR;
+}
 
 void mixer_init(struct mixer *x)
 {
@@ -31,7 +43,7 @@ void mixer_init(struct mixer *x)
         for (int k = 0; k < MODEL_PARTS; k++) {
             x->w[b][k] = start[k];
             for (int j = 0; j < MODEL_PARTS; j++)
-                x->a[b][k][j] = j == k ? PRIOR : 0;
+                x->a[b][k][j] = j == k ? prior_of(b, k) : 0;
         }
 }
 
@@ -140,12 +152,20 @@ static void moments_of(float *f, int stride, float *p, int n, int chosen, struct
     }
 }
 
+/* As if the part were the same for all items. */
+static void leave_out(struct moments *m, int part)
+{
+    m->gradient[part] = 0;
+    for (int k = 0; k < MODEL_PARTS; k++)
+        m->curvature[k][part] = m->curvature[part][k] = 0;
+}
+
 /* One Newton step of a bucket; d is by how much its weights moved. */
 static void step(struct mixer *x, int bucket, const struct moments *m, double weight, double *d)
 {
     for (int k = 0; k < MODEL_PARTS; k++)
         for (int j = 0; j <= k; j++) {
-            double prior = j == k ? PRIOR : 0, *a = &x->a[bucket][k][j];
+            double prior = j == k ? prior_of(bucket, k) : 0, *a = &x->a[bucket][k][j];
             *a = prior + DECAY * (*a - prior) + weight * m->curvature[k][j];
         }
     newton_solve(&x->a[bucket][0][0], MODEL_PARTS, 0, m->gradient, d);
@@ -158,9 +178,9 @@ static void step(struct mixer *x, int bucket, const struct moments *m, double we
 static void follow_all(struct mixer *x, const double *moved)
 {
     double pull[MODEL_PARTS], d[MODEL_PARTS];
-    for (int k = 0; k < MODEL_PARTS; k++)
-        pull[k] = PRIOR * moved[k];
     for (int b = 0; b < MODEL_BUCKETS; b++) {
+        for (int k = 0; k < MODEL_PARTS; k++)
+            pull[k] = is_apart(b, k) ? 0 : PRIOR * moved[k];
         newton_solve(&x->a[b][0][0], MODEL_PARTS, 0, pull, d);
         for (int k = 0; k < MODEL_PARTS; k++)
             x->w[b][k] += d[k];
@@ -176,6 +196,8 @@ void model_learn_mixer(struct model *m, int bucket, float *f, int stride, float 
     rows_touch(&m->track, 0);
     moments_of(f, stride, scores, n, chosen, &moments);
     step(&m->mixer, bucket, &moments, weight, d);
+    if (bucket == 0)
+        leave_out(&moments, MODEL_CORE);
     step(&m->mixer, MODEL_BUCKETS, &moments, weight, d);
     follow_all(&m->mixer, d);
 }

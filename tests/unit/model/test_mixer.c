@@ -117,6 +117,33 @@ static void a_step_is_newtons_by_differences_of_the_loss(void **state)
     model_close(m);
 }
 
+/* The bias of a newcomer's items is of another size than a core score: its weight is learned apart, and teaches the others nothing. */
+static void the_weight_of_the_bias_is_the_newcomers_own(void **state)
+{
+    (void)state;
+    struct model *m = open_model();
+    struct rng r = {13};
+    float f[MODEL_PARTS * STRIDE];
+    double others = m->mixer.w[OTHER][MODEL_CORE], own, mean = 0;
+    for (int n = 0; n < 400; n++) {
+        draw_features(&r, f);
+        int chosen = draw_choice(&r, f);
+        for (int i = 0; i < N; i++)
+            f[MODEL_CORE * STRIDE + i] *=
+                0.25F; /* so that its weight should be four times as large */
+        learn(m, 0, f, chosen, 1);
+        mean += n >= 200 ? m->mixer.w[0][MODEL_CORE] / 200 : 0;
+    }
+    assert_true(mean > 3 * truth[MODEL_CORE]);
+    assert_true(m->mixer.w[OTHER][MODEL_CORE] == others);
+    own = m->mixer.w[0][MODEL_CORE];
+    learn(m, BUCKET, f, 3, 1);
+    assert_true(m->mixer.w[OTHER][MODEL_CORE] != others);
+    assert_true(fabs(m->mixer.w[0][MODEL_CORE] - own) <
+                0.01); /* by its ties to other parts alone */
+    model_close(m);
+}
+
 /* Mean over the second half, since the weights keep moving: they forget (DECAY). */
 static void the_weights_come_to_those_that_made_the_choices(void **state)
 {
@@ -189,6 +216,7 @@ static void features_far_apart_and_not_numbers_leave_finite_weights(void **state
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_weight_of_the_bias_is_the_newcomers_own),
         cmocka_unit_test(a_step_is_newtons_by_differences_of_the_loss),
         cmocka_unit_test(the_weights_come_to_those_that_made_the_choices),
         cmocka_unit_test(a_bucket_nobody_is_in_follows_all_together),
