@@ -12,10 +12,6 @@
 
 #define LANES_OF 4         /* users a kernel call */
 #define ALWAYS_LEARN 1000U /* the mixer learns from each of the first positives */
-/* Each item that this user was shown and did not choose stands for e^4 others: to pass over what one sees says more than not to choose
- * what one never saw. Without it the mixer takes what lists show for what people like. Measured in the closed loop and on a platform's
- * log: 3 to 5 are about as good, 6 costs hits on the log, where who was shown what has to be foretold too. */
-#define SHOWN_WEIGHT 4.0F
 #define LEARN_ITEMS 2500.0 /* then from a share of LEARN_ITEMS / items, at most 1 / 16 */
 
 bool rank_before(const void *ctx, uint32_t a, uint32_t b)
@@ -226,15 +222,6 @@ static bool learns_from(const struct rank *r, const struct zl_event *ev, struct 
     return rng_uniform(rng) < (share < 0.0625 ? share : 0.0625);
 }
 
-/* What was shown and not chosen stands against the chosen one, whether it is a candidate or not. */
-static void add_shown(struct rank *r, const struct query *q, const struct model_impressed *shown,
-                      uint32_t n, uint32_t chosen)
-{
-    for (uint32_t i = 0; i < n; i++)
-        if (shown[i].item != chosen && rank_eligible(r, q, shown[i].item))
-            r->candidates.scores[candidates_place(r, q, shown[i].item)] += SHOWN_WEIGHT;
-}
-
 void rank_learn_mix(struct rank *r, const struct zl_event *ev)
 {
     struct query *q = &r->queries[0];
@@ -243,12 +230,10 @@ void rank_learn_mix(struct rank *r, const struct zl_event *ev)
     if (!learns_from(r, ev, &rng))
         return;
     rank_begin_all(r, &ev->user, 1);
-    uint32_t n_shown = q->n_shown;
     q->n_shown = 0; /* its own showing came just before it */
     if (rank_eligible(r, q, ev->item)) {
         int bucket;
         candidates_to_learn(r, q, &rng);
-        add_shown(r, q, q->shown, n_shown, ev->item);
         int place = candidates_place(r, q, ev->item);
         model_mixer(r->model, ev->user, &bucket);
         model_learn_mixer(r->model, bucket, r->candidates.f, MAX_CANDIDATES, r->candidates.scores,

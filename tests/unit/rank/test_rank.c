@@ -297,38 +297,6 @@ static void learning_goes_on_from_copied_rows_to_the_same_bytes(void **state)
     close_world(&b);
 }
 
-static double popularity_weight(struct world *w, bool shown)
-{
-    int bucket;
-    for (int i = 0; i < 60; i++) {
-        if (shown)
-            give(w, ZL_IMPRESSION, N_USERS - 2, 5, 20000 + i); /* by far the most popular */
-        struct zl_event ev = {.from = {.offset = 30000 + i},
-                              .type = ZL_LIKE,
-                              .user = N_USERS - 2,
-                              .item = (uint32_t)i * 3 + 7,
-                              .course = ZL_NO_INDEX,
-                              .outcome = ZL_COUNTED,
-                              .weight = 1,
-                              .reward_micro = 1000000};
-        rank_learn_mix(w->r, &ev);
-    }
-    return model_mixer(w->m, N_USERS - 2, &bucket)[MODEL_POP_SLOW];
-}
-
-/* Popular items that were shown and passed over are evidence against popularity; those that nobody saw are less. */
-static void a_part_loses_weight_when_what_it_likes_was_shown_and_not_chosen(void **state)
-{
-    (void)state;
-    struct world a, b;
-    open_world(41, &a);
-    open_world(41, &b);
-    a.served[5] = b.served[5] = 1;
-    assert_true(popularity_weight(&a, true) < popularity_weight(&b, false) - 0.05);
-    close_world(&a);
-    close_world(&b);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -337,7 +305,6 @@ int main(void)
         cmocka_unit_test(a_list_does_not_depend_on_who_is_ranked_beside),
         cmocka_unit_test(what_is_learned_after_packing_is_ranked_with),
         cmocka_unit_test(the_rank_of_an_item_is_its_place_among_all),
-        cmocka_unit_test(a_part_loses_weight_when_what_it_likes_was_shown_and_not_chosen),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
