@@ -30,8 +30,8 @@ static void print_and_read_again(const struct dead_letter *l)
     ASSERT(len > 1 && dead_letters_parse(line, len - 1, scratch, headers, &again));
     ASSERT(same(again.key, l->key) && same(again.reason, l->reason) && same(again.value, l->value));
     ASSERT(same(again.topic, l->topic) && same(again.original_key, l->original_key));
-    ASSERT(again.partition == l->partition && again.offset == l->offset &&
-           again.index == l->index && again.n_headers == l->n_headers);
+    ASSERT(again.partition == l->partition && again.offset == l->offset && again.index == l->index);
+    ASSERT(again.n_headers <= l->n_headers); /* those that are no text are left out */
     free(scratch);
     free(line);
 }
