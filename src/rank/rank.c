@@ -12,7 +12,7 @@
 
 #define LANES_OF 4         /* users a kernel call */
 #define ALWAYS_LEARN 1000U /* the mixer learns from each of the first positives */
-#define LEARN_ITEMS 2500.0 /* then from a share of LEARN_ITEMS / items, at most 1 / 16 */
+#define LEARN_ITEMS 500.0  /* then from a share of LEARN_ITEMS / items, at most 1 / 16 */
 
 bool rank_before(const void *ctx, uint32_t a, uint32_t b)
 {
