@@ -21,7 +21,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 
-#define DEFAULT_SLICE_NS 5000000
+#define DEFAULT_SLICE_NS 1500000
 /* a base that failed takes as much disk again: not at every moment */
 #define BASE_RETRY_INTERVALS 10
 

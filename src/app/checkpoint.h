@@ -30,7 +30,7 @@ struct checkpoint_config {
     const char *path;
     int64_t interval_ms;
     uint64_t fingerprint; /* of the pipeline: another one's files are refused in words */
-    int64_t slice_ns;     /* CPU a turn; 0: 5 ms */
+    int64_t slice_ns;     /* CPU a turn; 0: 1.5 ms */
     bool read_only;       /* inspect: no lock, no epoch, nothing written */
 };
 
