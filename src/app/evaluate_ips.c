@@ -10,6 +10,7 @@
 #include "app/evaluate_ips.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -256,11 +257,15 @@ static double student(double degrees)
     return z + z * (z * z + 1) / (4 * n) + z * (5 * z * z * z * z + 16 * z * z + 3) / (96 * n * n);
 }
 
+static double few_draws(uint64_t n)
+{
+    return n > 1 ? (double)n / (double)(n - 1) : 1;
+}
+
 static struct evaluate_interval around(double value, double residuals, double below, uint64_t n,
                                        double effective)
 {
-    double few = n > 1 ? (double)n / (double)(n - 1) : 1;
-    double half = student(effective - 1) * sqrt(residuals * few) / below;
+    double half = student(effective - 1) * sqrt(residuals * few_draws(n)) / below;
     return (struct evaluate_interval){value, value - half, value + half};
 }
 
@@ -299,6 +304,7 @@ void evaluate_ips_summarise(const struct evaluate_ips *e, struct evaluate_ips_re
     if (out->draws == 0)
         return;
     double ips = s.wr / s.n, snips = s.wn > 0 ? s.wr / s.wn : 0, plain = 0, normalised = 0;
+    double mean = s.wn / s.n, off_mean = 0;
     for (uint32_t i = 0; i < e->n_draws; i++) {
         const struct evaluate_draw *d = &e->draws[i];
         double w = d->pi / d->propensity, n = (double)d->n;
@@ -306,11 +312,36 @@ void evaluate_ips_summarise(const struct evaluate_ips *e, struct evaluate_ips_re
             continue;
         plain += pow(w * d->reward - ips * n, 2);
         normalised += pow(w * (d->reward - snips * n), 2);
+        off_mean += pow((w - mean) * n, 2);
     }
     out->logged = s.r / s.n;
     out->effective = s.ww > 0 ? s.w * s.w / s.ww : 0;
-    out->mean_weight = s.wn / s.n;
+    out->mean_weight = mean;
+    out->mean_weight_error = sqrt(off_mean * few_draws(out->draws)) / s.n;
     out->ips = around(ips, plain, s.n, out->draws, out->effective);
     if (s.wn > 0)
         out->snips = around(snips, normalised, s.wn, out->draws, out->effective);
+}
+
+/* A weight that is 1 but for the last bits is 1. */
+#define ROUNDING 1e-9
+
+int evaluate_ips_doubts(const struct evaluate_ips_result *r,
+                        struct evaluate_doubt out[EVALUATE_IPS_DOUBTS])
+{
+    int n = 0;
+    if (fabs(r->mean_weight - 1) > 3 * r->mean_weight_error + ROUNDING)
+        snprintf(
+            out[n++].words, sizeof out->words,
+            "the mean weight is %.3f, and no chance makes it so (its standard error is %.3f): "
+            "the replay is not in the states that the lists were made in, or the policy asked "
+            "for draws from other items. Give the whole log from its first event, --items, and "
+            "model.seed and the other model settings of the engine that made it",
+            r->mean_weight, r->mean_weight_error);
+    if (r->effective < EVALUATE_IPS_LEAST)
+        snprintf(out[n++].words, sizeof out->words,
+                 "the effective size is %.1f draws, below %d: the interval says little. Give a "
+                 "longer log, or ask for a policy nearer to the one that logged",
+                 r->effective, EVALUATE_IPS_LEAST);
+    return n;
 }

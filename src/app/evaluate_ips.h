@@ -59,7 +59,8 @@ struct evaluate_ips_result {
     double effective; /* size, in draws */
     double mean_weight,
         most_weight; /* over impressions; the mean is near 1 when the target draws from the same items */
-    double most_off_one; /* largest |w - 1|: 0 when the target is the policy that logged */
+    double mean_weight_error; /* its standard error */
+    double most_off_one;      /* largest |w - 1|: 0 when the target is the policy that logged */
 };
 
 struct evaluate_ips;
@@ -72,6 +73,15 @@ void evaluate_ips_sort(struct evaluate_ips *e);
 /* Asks for the draws of lists that were ranked at this position or before, of those not asked yet. */
 void evaluate_ips_ask(struct evaluate_ips *e, uint64_t position, struct engine *engine);
 void evaluate_ips_summarise(const struct evaluate_ips *e, struct evaluate_ips_result *out);
+/* What speaks against believing the estimates, each a sentence and what to do; how many of the two there are. Weights of a right replay are
+ * 1 on average, so a mean more than 3 standard errors off is no chance; below EVALUATE_IPS_LEAST draws an interval means little. */
+#define EVALUATE_IPS_LEAST 30
+#define EVALUATE_IPS_DOUBTS 2
+struct evaluate_doubt {
+    char words[400];
+};
+int evaluate_ips_doubts(const struct evaluate_ips_result *r,
+                        struct evaluate_doubt out[EVALUATE_IPS_DOUBTS]);
 /* The draws, lent until close. */
 const struct evaluate_draw *evaluate_ips_draws(const struct evaluate_ips *e, uint64_t *n);
 

@@ -102,6 +102,25 @@ static void print_json_interval(const char *name, const struct evaluate_interval
     printf("\"%s\":{\"value\":%.6f,\"low\":%.6f,\"high\":%.6f},", name, i->value, i->low, i->high);
 }
 
+/* "trusted":false,"doubts":["..."]; the words hold nothing that JSON would have escaped. */
+static void print_json_doubts(const struct evaluate_ips_result *r)
+{
+    struct evaluate_doubt doubts[EVALUATE_IPS_DOUBTS];
+    int n = evaluate_ips_doubts(r, doubts);
+    printf("\"trusted\":%s,\"doubts\":[", n ? "false" : "true");
+    for (int i = 0; i < n; i++)
+        printf("%s\"%s\"", i ? "," : "", doubts[i].words);
+    printf("],");
+}
+
+static void say_doubts(const struct evaluate_ips_result *r)
+{
+    struct evaluate_doubt doubts[EVALUATE_IPS_DOUBTS];
+    int n = evaluate_ips_doubts(r, doubts);
+    for (int i = 0; i < n; i++)
+        fprintf(stderr, "zhiliu evaluate: WARN do not trust these figures: %s\n", doubts[i].words);
+}
+
 static void print_json(const struct args *args, const struct evaluate_ips_result *r)
 {
     printf("{\"policy\":\"%s\",\"outcome\":\"%s\",\"impressions\":%" PRIu64 ",\"draws\":%" PRIu64
@@ -112,8 +131,10 @@ static void print_json(const struct args *args, const struct evaluate_ips_result
         print_json_interval("ips", &r->ips);
     if (args_on(args, "snips"))
         print_json_interval("snips", &r->snips);
-    printf("\"effective\":%.1f,\"mean_weight\":%.6f,\"most_weight\":%.4f,\"most_off_one\":%.3g}\n",
-           r->effective, r->mean_weight, r->most_weight, r->most_off_one);
+    print_json_doubts(r);
+    printf("\"effective\":%.1f,\"mean_weight\":%.6f,\"mean_weight_error\":%.6f,"
+           "\"most_weight\":%.4f,\"most_off_one\":%.3g}\n",
+           r->effective, r->mean_weight, r->mean_weight_error, r->most_weight, r->most_off_one);
 }
 
 static void print_row(const char *name, const struct evaluate_interval *i)
@@ -142,6 +163,40 @@ static void print_text(const struct args *args, const struct evaluate_ips_result
                r->lost);
 }
 
+static void print(const struct args *args, const struct evaluate_ips_result *r)
+{
+    say_doubts(r);
+    (strcmp(args_text(args, "format"), "json") == 0 ? print_json : print_text)(args, r);
+}
+
+/* Estimates of nothing are no estimates. */
+static enum zl_status check_result(const struct evaluate_ips_result *r, struct zl_error *err)
+{
+    if (r->draws == 0)
+        return zl_fail(err, ZL_EBADDATA,
+                       "no impression carries request_id, position and propensity of a list that "
+                       "this log explains (%llu carry some), with its outcome window before the "
+                       "end of the log (%llu are later)",
+                       (unsigned long long)r->lost, (unsigned long long)r->open);
+    if (r->mean_weight == 0)
+        return zl_fail(err, ZL_EBADDATA,
+                       "the policy asked for would have drawn none of the %llu items that were "
+                       "drawn by chance: is policy.explore (slots, per) or rank.n another than "
+                       "when the log was made, or the log cut?",
+                       (unsigned long long)r->draws);
+    return ZL_OK;
+}
+
+static enum zl_status check_policy(const struct config *cfg, struct zl_error *err)
+{
+    return cfg->policy.explore.slots > 0
+               ? ZL_OK
+               : zl_fail(
+                     err, ZL_EBADDATA,
+                     "policy.explore.slots is 0: a policy that draws nothing by chance has no "
+                     "chances to estimate from; give the slots of the engine that made the log");
+}
+
 int evaluate_ips_command(const struct args *args, const struct config *cfg)
 {
     struct evaluate_ips_plan plan;
@@ -150,22 +205,17 @@ int evaluate_ips_command(const struct args *args, const struct config *cfg)
     struct zl_error err = {""};
     enum zl_status st = plan_of(args, &plan, &err);
     if (st == ZL_OK)
+        st = check_policy(cfg, &err);
+    if (st == ZL_OK)
         st = evaluate_ips_run(&plan, cfg, &e, &err);
     if (st == ZL_OK) {
         evaluate_ips_summarise(e, &result);
-        if (result.draws == 0)
-            st = zl_fail(&err, ZL_EBADDATA,
-                         "no impression carries request_id, position and propensity of a list that "
-                         "this log explains (%llu carry some), with its outcome window before the "
-                         "end of the log (%llu are later)",
-                         (unsigned long long)result.lost, (unsigned long long)result.open);
+        st = check_result(&result, &err);
     }
     if (st != ZL_OK)
         fprintf(stderr, "zhiliu evaluate: %s\n", err.text);
-    else if (strcmp(args_text(args, "format"), "json") == 0)
-        print_json(args, &result);
     else
-        print_text(args, &result);
+        print(args, &result);
     evaluate_ips_close(e);
     return zl_exit_code(st);
 }

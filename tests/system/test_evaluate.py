@@ -156,6 +156,32 @@ def plot(whole):
     check('plot-quality draws one line', out.stdout.count('<polyline') == 1 and 'a &lt;made-up&gt; platform' in out.stdout, out.stderr)
 
 
+def off_policy():
+    """Estimates from a log that the replay does not fit are not given without a word."""
+    log, items, cut = (os.path.join(WORK, name) for name in ('loop.jsonl', 'loop-items.jsonl', 'cut.jsonl'))
+    subprocess.run([ZHILIU, 'simulate', '--closed-loop', '--in-process', '--events', '20000', '--users', '200', '--items', '500', '--rate', '2',
+                    '--open-events', '5000', '--out', log, '--items-out', items], check=True, capture_output=True)
+    with open(log) as f, open(cut, 'w') as g:
+        g.writelines(f.readlines()[1000:])
+
+    def ips(*more, events=log):
+        out = run('--ips', '--snips', '--format', 'json', *more, events=events, items=items)
+        return json.loads(out.stdout) if out.returncode == 0 else {}, out
+
+    whole, out = ips()
+    check('the whole log is trusted and nothing is said', whole['trusted'] is True and whole['doubts'] == [] and out.stderr == '', out)
+    wider, out = ips('--policy', 'uniform')
+    check('another policy on it too, if its draws suffice', wider['trusted'] == (wider['effective'] >= 30), wider)
+    for sentence, answer in (('another seed than the log has', ips('--set', 'model.seed=99')), ('a log without its head', ips(events=cut))):
+        result, out = answer
+        check('%s is not trusted' % sentence, (out.returncode == 65 or result['trusted'] is False) and out.stderr, (result, out.stderr))
+        check('and the words name what to give', out.returncode == 65 or 'model.seed' in out.stderr and '--items' in result['doubts'][0], out.stderr)
+    _, out = ips('--set', 'policy.explore.slots=0')
+    check('a policy that draws nothing is exit 65', out.returncode == 65 and 'policy.explore.slots' in out.stderr and not out.stdout, out)
+    _, out = ips('--set', 'policy.explore.per=1000')
+    check('as is one that has no place of chance on such a list', out.returncode == 65 and 'drawn none' in out.stderr, out)
+
+
 def refused():
     """What cannot be answered is refused, not answered with something else."""
     with open(EVENTS) as f:
@@ -188,6 +214,7 @@ def main():
     plot(whole)
     out = run('--score', 'likes')
     check('--score with no event type is exit 64', out.returncode == 64, out.stderr)
+    off_policy()
     refused()
     failed = results.count(False)
     print('%d passed, %d failed' % (len(results) - failed, failed))

@@ -153,6 +153,48 @@ static void a_list_that_the_log_does_not_reach_is_lost(void **state)
     assert_int_equal(r.lost, 1);
 }
 
+/* n draws of one impression each; every `heavy`-th has weight 2, the others weight 1 (0: none). */
+static int doubts_of(unsigned n, unsigned heavy, struct evaluate_doubt out[EVALUATE_IPS_DOUBTS])
+{
+    struct evaluate_ips *e = opened(-1);
+    for (unsigned i = 0; i < n; i++)
+        shown(e, 0, i, 1, heavy && i % heavy == 0 ? 0.25 : 0.5, 5 + i % 90);
+    struct evaluate_ips_result r = closed(e);
+    return evaluate_ips_doubts(&r, out);
+}
+
+static void the_error_of_the_mean_weight_is_that_of_a_mean(void **state)
+{
+    (void)state;
+    struct evaluate_ips *e = opened(-1);
+    for (unsigned i = 0; i < 80; i++)
+        shown(e, 0, i, 1, i % 4 == 0 ? 0.25 : 0.5, 5);
+    struct evaluate_ips_result r = closed(e);
+    assert_true(fabs(r.mean_weight - 1.25) < 1e-12);
+    assert_true(fabs(r.mean_weight_error - sqrt(0.1875 / 79)) < 1e-12); /* 20 of 2, 60 of 1 */
+}
+
+static void a_mean_weight_more_than_three_errors_off_is_a_doubt(void **state)
+{
+    (void)state;
+    struct evaluate_doubt doubts[EVALUATE_IPS_DOUBTS];
+    assert_int_equal(doubts_of(80, 0, doubts), 0);
+    assert_int_equal(doubts_of(80, 16, doubts), 0); /* 1.06, error .027 */
+    assert_int_equal(doubts_of(80, 4, doubts), 1);  /* 1.25, error .049 */
+    assert_non_null(strstr(doubts[0].words, "mean weight is 1.250"));
+    assert_non_null(strstr(doubts[0].words, "--items"));
+    assert_non_null(strstr(doubts[0].words, "model.seed"));
+}
+
+static void fewer_than_thirty_draws_are_a_doubt(void **state)
+{
+    (void)state;
+    struct evaluate_doubt doubts[EVALUATE_IPS_DOUBTS];
+    assert_int_equal(doubts_of(30, 0, doubts), 0);
+    assert_int_equal(doubts_of(29, 0, doubts), 1);
+    assert_non_null(strstr(doubts[0].words, "effective size is 29.0"));
+}
+
 /* ---- with the engine ---- */
 
 static void folder_of(char out[64])
@@ -247,6 +289,9 @@ int main(void)
         cmocka_unit_test(what_comes_after_the_window_is_not_its_outcome),
         cmocka_unit_test(an_impression_near_the_end_of_the_log_is_left_out),
         cmocka_unit_test(a_list_that_the_log_does_not_reach_is_lost),
+        cmocka_unit_test(the_error_of_the_mean_weight_is_that_of_a_mean),
+        cmocka_unit_test(a_mean_weight_more_than_three_errors_off_is_a_doubt),
+        cmocka_unit_test(fewer_than_thirty_draws_are_a_doubt),
         cmocka_unit_test(a_replay_gives_every_logged_propensity_to_the_bit),
         cmocka_unit_test(another_temperature_gives_other_weights_of_mean_one),
         cmocka_unit_test(the_interval_holds_the_truth),
