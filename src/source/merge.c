@@ -81,13 +81,21 @@ static void refill(struct source_merge *m, int lane)
     m->lanes[lane].dry = m->heads[lane].n == 0;
 }
 
-void source_merge_begin(struct source_merge *m, int64_t now_ns)
+/* What passed beyond MERGE_CHARGE_NS is not charged: the process stood still (a stopped machine, a slow disk), and what came meanwhile
+ * has not been looked at. Whoever waits has some patience left, so a debt is never larger than one charge: it is paid in 5 s. */
+static void count_patience(struct source_merge *m, int64_t now_ns)
 {
     int64_t passed_ns = m->round_ns ? now_ns - m->round_ns : 0;
-    m->patience_ns += m->waiting ? -passed_ns : passed_ns / 20;
+    int64_t charged_ns = passed_ns < MERGE_CHARGE_NS ? passed_ns : MERGE_CHARGE_NS;
+    m->patience_ns += m->waiting ? -charged_ns : passed_ns / 20;
     if (m->patience_ns > MERGE_PATIENCE_NS)
         m->patience_ns = MERGE_PATIENCE_NS;
     m->round_ns = now_ns;
+}
+
+void source_merge_begin(struct source_merge *m, int64_t now_ns)
+{
+    count_patience(m, now_ns);
     m->waiting = false;
     for (int i = 0; i < m->n; i++) {
         m->lanes[i].lags = -1;

@@ -2,7 +2,8 @@
  * Promise  The order depends on what was fetched, not on the clock, but for the places where a lane was not waited for. A lane that
  *          is passed over again and again is served all the same: at most one pick in MERGE_PASSES / lanes is out of turn. A lane at
  *          its end is never waited for; one that lags and whose messages have not come yet is, while there is patience: up to
- *          MERGE_PATIENCE_NS, which comes back at a twentieth of the time that passes. With one lane nothing is chosen.
+ *          MERGE_PATIENCE_NS, which comes back at a twentieth of the time that passes. One round of waiting is charged MERGE_CHARGE_NS at
+ *          most. With one lane nothing is chosen.
  * Memory   MERGE_AHEAD pointers a lane, made by init. Threads: the engine's loop only. */
 #ifndef SOURCE_MERGE_H
 #define SOURCE_MERGE_H
@@ -15,6 +16,8 @@
     512 /* so often is a lane passed over (more when there are more than 8 lanes) before it is its turn */
 #define MERGE_SLACK_MS 1000 /* so much out of order is not worth a wait */
 #define MERGE_PATIENCE_NS ((int64_t)1000000000)
+#define MERGE_CHARGE_NS                                                                            \
+    ((int64_t)250000000) /* a round is far shorter (the engine's turn), else we were stalled */
 
 enum { MERGE_EMPTY = -1, MERGE_WAIT = -2 };
 

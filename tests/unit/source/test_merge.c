@@ -95,6 +95,18 @@ static int turn(int64_t now_ns, int most)
     return lane;
 }
 
+/* Rounds in which nothing comes, until this moment; how the last one ended. */
+static int wait_until(int64_t from_ns, int64_t to_ns)
+{
+    int64_t now = from_ns;
+    int last = MERGE_WAIT;
+    while (now < to_ns && last == MERGE_WAIT) {
+        now = now + MERGE_CHARGE_NS < to_ns ? now + MERGE_CHARGE_NS : to_ns;
+        last = turn(now, INT32_MAX);
+    }
+    return last;
+}
+
 static void all_came_once_and_in_lane_order(void)
 {
     int next[LANES] = {0};
@@ -351,7 +363,7 @@ static void waiting_ends_with_patience_and_does_not_begin_again(void **state)
     add_many(2, 100, 1000, 10);
     come[0] = 500;
     assert_int_equal(turn(S, INT32_MAX), MERGE_WAIT);
-    assert_int_equal(turn(S + MERGE_PATIENCE_NS - 1, INT32_MAX), MERGE_WAIT);
+    assert_int_equal(wait_until(S, S + MERGE_PATIENCE_NS - 1), MERGE_WAIT);
     assert_int_equal(turn(S + MERGE_PATIENCE_NS, INT32_MAX), MERGE_EMPTY);
     assert_int_equal(n_out, 500);
     come[0] = 1000; /* an hour later, patience is back: but these two are dead */
@@ -369,7 +381,40 @@ static void patience_is_not_saved_up(void **state)
     assert_int_equal(turn(S, INT32_MAX), MERGE_EMPTY);
     come[0] = 100;
     assert_int_equal(turn(3600 * S, INT32_MAX), MERGE_WAIT);
-    assert_int_equal(turn(3600 * S + MERGE_PATIENCE_NS, INT32_MAX), MERGE_EMPTY);
+    assert_int_equal(wait_until(3600 * S, 3600 * S + MERGE_PATIENCE_NS), MERGE_EMPTY);
+    close_lanes();
+}
+
+static void a_stall_is_not_charged_as_waiting(void **state)
+{
+    (void)state;
+    open_lanes(2);
+    add_many(0, 100, 100000, 10);
+    add_many(1, 100, 1000, 10);
+    come[0] = 100;
+    assert_int_equal(turn(S, INT32_MAX), MERGE_WAIT);
+    assert_int_equal(turn(61 * S, INT32_MAX),
+                     MERGE_WAIT); /* the process stood still for a minute */
+    come[1] = 100;
+    assert_int_equal(turn(61 * S + 1, INT32_MAX), MERGE_EMPTY);
+    assert_int_equal(late_by_more_than(0), 0);
+    close_lanes();
+}
+
+static void a_stall_leaves_a_debt_of_five_seconds_at_most(void **state)
+{
+    (void)state;
+    open_lanes(3);
+    add_many(0, 200, 100000, 10);
+    add_many(1, 100, 1000, 10);
+    add_many(2, 100, 1000, 10);
+    come[0] = 100;
+    turn(S, INT32_MAX);
+    wait_until(S, 2 * S - 1);
+    assert_int_equal(turn(60 * S, INT32_MAX), MERGE_EMPTY); /* 1 ns was left, a minute passed */
+    come[0] = 200;
+    come[1] = 50; /* its last are far older than those of 0: its next is waited for */
+    assert_int_equal(turn(65 * S, INT32_MAX), MERGE_WAIT);
     close_lanes();
 }
 
@@ -381,7 +426,7 @@ static void a_lane_that_was_given_up_has_its_place_when_it_is_back(void **state)
     add_many(1, 100, 1000, 10);
     come[0] = 100;
     turn(S, INT32_MAX);
-    turn(S + MERGE_PATIENCE_NS, INT32_MAX);
+    wait_until(S, S + MERGE_PATIENCE_NS);
     assert_int_equal(n_out, 100);
     come[0] = 300;
     come[1] = 40;
@@ -444,6 +489,8 @@ int main(void)
         cmocka_unit_test(a_lane_that_was_at_the_same_time_is_not_waited_for),
         cmocka_unit_test(waiting_ends_with_patience_and_does_not_begin_again),
         cmocka_unit_test(patience_is_not_saved_up),
+        cmocka_unit_test(a_stall_is_not_charged_as_waiting),
+        cmocka_unit_test(a_stall_leaves_a_debt_of_five_seconds_at_most),
         cmocka_unit_test(a_lane_that_was_given_up_has_its_place_when_it_is_back),
         cmocka_unit_test(at_most_a_twentieth_of_the_time_is_waited),
         cmocka_unit_test(what_was_not_taken_is_given_back),
