@@ -12,7 +12,7 @@
 #include "base/check.h"
 #include "source/kafka_priv.h"
 
-/* A lane so near to its end does not lag: a transaction's marker is an offset without a message. */
+/* A lane so near to its end has no more to come: a transaction's marker is an offset without a message. */
 #define NEAR_END 64
 
 struct kafka_lane {
@@ -35,7 +35,7 @@ static void put(struct kafka_source *k, int i, rd_kafka_message_t *m)
     source_merge_put(&k->merge, i, m, ms);
 }
 
-static void refill(void *ctx, int i)
+static void put_what_came(void *ctx, int i)
 {
     struct kafka_source *k = ctx;
     rd_kafka_message_t *got[MERGE_AHEAD];
@@ -45,7 +45,7 @@ static void refill(void *ctx, int i)
 }
 
 /* By what the library heard last: it never asks. */
-static bool lags(void *ctx, int i)
+static bool more_to_come(void *ctx, int i)
 {
     struct kafka_source *k = ctx;
     const struct kafka_lane *l = &k->lanes[i];
@@ -80,7 +80,8 @@ void source_kafka_lanes_open(struct kafka_source *k, const rd_kafka_topic_partit
     k->lanes = xcalloc((size_t)list->cnt, sizeof *k->lanes);
     for (k->n_lanes = 0; k->n_lanes < list->cnt; k->n_lanes++)
         open_lane(k, &k->lanes[k->n_lanes], &list->elems[k->n_lanes]);
-    const struct source_merge_calls calls = {.refill = refill, .lags = lags, .ctx = k};
+    const struct source_merge_calls calls = {
+        .put_what_came = put_what_came, .more_to_come = more_to_come, .ctx = k};
     source_merge_init(&k->merge, k->n_lanes, &calls);
 }
 

@@ -4,13 +4,13 @@
  *   lane 0   [ 12:00:07  12:00:09 ... ]      head = oldest of all: taken
  *   lane 1   [ 12:00:08 ... ]
  *   lane 2   [ ]  at its end                 is not waited for
- *   lane 3   [ ]  lags: on its way           is waited for, if it may hold something older, while there is patience
+ *   lane 3   [ ]  more to come: on its way   is waited for, if it may hold something older, while there is patience
  *
  * Only heads are compared, so a message with a time of its own (a clock that jumped, one far ahead) keeps its place in its lane. What
  * such a head cannot do is to stop its lane: the count of picks that passed it over brings it its turn. Equal times: who was passed
  * over longest.
  *
- * At the end of the log nobody lags, so nothing waits and every message goes on at once. */
+ * At the end of the log no more is to come, so nothing waits and every message goes on at once. */
 #include "source/merge.h"
 
 #include <stdlib.h>
@@ -26,6 +26,9 @@ struct source_merge_head {
     int n;           /* messages; 0: nothing to pick */
 };
 
+/* calls.more_to_come() is asked once a round, when it matters. */
+enum more_to_come { NOT_ASKED, AT_END, MORE_TO_COME };
+
 struct source_merge_lane {
     void *what[MERGE_AHEAD];
     int64_t ms[MERGE_AHEAD];
@@ -33,7 +36,7 @@ struct source_merge_lane {
     int64_t put_ms, taken_ms; /* of the newest put and taken; NEVER: none */
     bool dry;                 /* in this round: nothing (more) has come */
     bool given_up;            /* was waited for long enough; until something comes */
-    int8_t lags;              /* in this round: -1 not asked */
+    enum more_to_come more;   /* in this round */
 };
 
 void source_merge_init(struct source_merge *m, int n, const struct source_merge_calls *calls)
@@ -77,7 +80,7 @@ void source_merge_put(struct source_merge *m, int lane, void *what, int64_t ms)
 
 static void refill(struct source_merge *m, int lane)
 {
-    m->calls.refill(m->calls.ctx, lane);
+    m->calls.put_what_came(m->calls.ctx, lane);
     m->lanes[lane].dry = m->heads[lane].n == 0;
 }
 
@@ -98,7 +101,7 @@ void source_merge_begin(struct source_merge *m, int64_t now_ns)
     count_patience(m, now_ns);
     m->waiting = false;
     for (int i = 0; i < m->n; i++) {
-        m->lanes[i].lags = -1;
+        m->lanes[i].more = NOT_ASKED;
         if (m->heads[i].n == 0)
             refill(m, i);
     }
@@ -112,13 +115,13 @@ static bool is_awaited(struct source_merge *m, int lane, int64_t ms)
         return false;
     if (l->taken_ms != NEVER && ms - MERGE_SLACK_MS <= l->taken_ms)
         return false;
-    if (l->lags < 0)
-        l->lags = m->calls.lags(m->calls.ctx, lane);
-    return l->lags;
+    if (l->more == NOT_ASKED)
+        l->more = m->calls.more_to_come(m->calls.ctx, lane) ? MORE_TO_COME : AT_END;
+    return l->more == MORE_TO_COME;
 }
 
-/* Whoever is not here is left behind when patience is at its end. */
-static bool must_wait(struct source_merge *m, int64_t ms)
+/* True: somebody is waited for. False: who is not here is left behind, since patience is at its end. */
+static bool wait_or_give_up(struct source_merge *m, int64_t ms)
 {
     for (int i = 0; i < m->n; i++) {
         if (!m->lanes[i].dry || !is_awaited(m, i, ms))
@@ -153,7 +156,7 @@ int source_merge_pick(struct source_merge *m)
         return MERGE_EMPTY;
     if (m->picks - h[longest].served >= most_passes(m))
         return longest;
-    m->waiting = must_wait(m, h[oldest].ms);
+    m->waiting = wait_or_give_up(m, h[oldest].ms);
     return m->waiting ? MERGE_WAIT : oldest;
 }
 

@@ -1,7 +1,7 @@
 /* source/merge.h - of several lanes (partitions), each in its own order, whose turn is it? Its whose head is the oldest.
  * Promise  The order depends on what was fetched, not on the clock, but for the places where a lane was not waited for. A lane that
  *          is passed over again and again is served all the same: at most one pick in MERGE_PASSES / lanes is out of turn. A lane at
- *          its end is never waited for; one that lags and whose messages have not come yet is, while there is patience: up to
+ *          its end is never waited for; one of which more is to come, which has not come yet, is, while there is patience: up to
  *          MERGE_PATIENCE_NS, which comes back at a twentieth of the time that passes. One round of waiting is charged MERGE_CHARGE_NS at
  *          most. With one lane nothing is chosen.
  * Memory   MERGE_AHEAD pointers a lane, made by init. Threads: the engine's loop only. */
@@ -23,9 +23,9 @@ enum { MERGE_EMPTY = -1, MERGE_WAIT = -2 };
 
 struct source_merge_calls {
     /* Puts up to MERGE_AHEAD of what has come for the lane, without waiting. */
-    void (*refill)(void *ctx, int lane);
+    void (*put_what_came)(void *ctx, int lane);
     /* Nothing has come: is there more all the same, in the log and still on its way? Asked once a round, when it matters. */
-    bool (*lags)(void *ctx, int lane);
+    bool (*more_to_come)(void *ctx, int lane);
     void *ctx;
 };
 
@@ -45,7 +45,7 @@ void source_merge_init(struct source_merge *m, int n, const struct source_merge_
 /* Drops what is waiting by give_back. Copes with zeroes. */
 void source_merge_release(struct source_merge *m, void (*give_back)(void *what));
 
-/* Only in refill. ms: its time; -1: none, which is then that of the one before. */
+/* Only in put_what_came. ms: its time; -1: none, which is then that of the one before. */
 void source_merge_put(struct source_merge *m, int lane, void *what, int64_t ms);
 
 /* A round: looks what has come, then picks follow until one is EMPTY (nothing is there) or WAIT (for a lane; what is there is kept).

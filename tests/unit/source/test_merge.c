@@ -29,7 +29,7 @@ static struct source_merge merge;
 static const struct message *out[LANES * LONG];
 static int n_out;
 
-static void refill(void *ctx, int lane)
+static void put_what_came(void *ctx, int lane)
 {
     (void)ctx;
     for (int n = 0; n < MERGE_AHEAD && put_[lane] < come[lane]; n++) {
@@ -38,7 +38,7 @@ static void refill(void *ctx, int lane)
     }
 }
 
-static bool lags(void *ctx, int lane)
+static bool more_to_come(void *ctx, int lane)
 {
     (void)ctx;
     return come[lane] < length[lane];
@@ -57,7 +57,9 @@ static void open_lanes(int n)
     memset(length, 0, sizeof length);
     memset(come, 0, sizeof come);
     memset(put_, 0, sizeof put_);
-    source_merge_init(&merge, n, &(struct source_merge_calls){.refill = refill, .lags = lags});
+    const struct source_merge_calls calls = {.put_what_came = put_what_came,
+                                             .more_to_come = more_to_come};
+    source_merge_init(&merge, n, &calls);
 }
 
 static void close_lanes(void)
@@ -393,8 +395,7 @@ static void a_stall_is_not_charged_as_waiting(void **state)
     add_many(1, 100, 1000, 10);
     come[0] = 100;
     assert_int_equal(turn(S, INT32_MAX), MERGE_WAIT);
-    assert_int_equal(turn(61 * S, INT32_MAX),
-                     MERGE_WAIT); /* the process stood still for a minute */
+    assert_int_equal(turn(61 * S, INT32_MAX), MERGE_WAIT); /* it stood still for a minute */
     come[1] = 100;
     assert_int_equal(turn(61 * S + 1, INT32_MAX), MERGE_EMPTY);
     assert_int_equal(late_by_more_than(0), 0);
