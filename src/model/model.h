@@ -136,7 +136,8 @@ const uint32_t *model_popular(const struct model *m, int half_life, int *n);
 uint32_t model_cooccur(const struct model *m, uint32_t user, float *sums, uint32_t *touched);
 /* sums[j] *= (n_j + 1)^-0.3 for n different items j; returns their total. */
 float model_cooccur_damp(const struct model *m, const uint32_t *items, uint32_t n, float *sums);
-/* What the tags and categories of the user's history say of items (subjects.h), between begin and end. */
+/* What the tags and categories of the user's history say of items (subjects.h), between begin and end: each begin has its end
+ * before the next. */
 void model_subjects_begin(struct model *m, uint32_t user);
 void model_subjects(const struct model *m, const uint32_t *items, int n, float *f);
 void model_subjects_end(struct model *m);

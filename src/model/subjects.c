@@ -8,6 +8,7 @@
  * What a user's subjects say lies dense, by feature, while candidates are scored: a candidate is then a sum of a few floats. */
 #include "model/subjects.h"
 
+#include "base/check.h"
 #include "base/special.h"
 #include "base/vec.h"
 #include "model/model_priv.h"
@@ -78,6 +79,7 @@ void model_subjects_begin(struct model *m, uint32_t user)
     VEC_SCRATCH float logs[MODEL_MAX_HISTORY * MODEL_MAX_FEATURES];
     if (!m->content.on || user >= m->users.count || users_row(&m->users, user)->opted_out)
         return;
+    ASSERT(s->n_touched == 0); /* else the logarithms of the user before stand in `says` */
     float of_all = (float)(m->window.n < m->window.size ? m->window.n : m->window.size) + 1;
     s->none = -(float)special_log(1 + (double)gather(m, users_row(&m->users, user)) /
                                           (double)LIKE_ANYBODY);

@@ -19,7 +19,7 @@ struct subject {
 };
 
 struct subjects {
-    struct table rows; /* two a row */
+    struct table rows; /* two features a row: a table's rows are 16 bytes at least */
     uint32_t touched[MODEL_MAX_HISTORY * MODEL_MAX_FEATURES];
     uint32_t n_touched; /* of the user under way */
     float none;         /* what a subject says that the history does not have */
