@@ -13,7 +13,6 @@
 
 #define SLICE 1024U
 #define LISTS (HOT_CATEGORIES + MODEL_SURFACES)
-#define LN_2 0.69314718F
 
 static const char of_surface[] = "surface:";
 
@@ -192,7 +191,7 @@ static void offer_there(struct hot *h, uint32_t surface, uint32_t item)
         return;
     model_popularity(h->model, item, 1, &score);
     offer(h, HOT_CATEGORIES + surface, item,
-          score + model_surface_lift(h->model, surface, item) / LN_2);
+          score + model_surface_lift(h->model, surface, item) / (float)SPECIAL_LN2);
 }
 
 static bool is_among(uint32_t item, const uint32_t *items, int n)

@@ -7,7 +7,6 @@
 
 #include "base/vec.h"
 
-#define LN2 0.693147180559945309417232121458
 #define SQRT_HALF 0.707106781186547524400844362105
 
 static uint64_t bits_of(double x)
@@ -48,12 +47,12 @@ double special_log2(double x)
         m *= 0.5;
         e++;
     }
-    return e + log_reduced(m) * (1 / LN2);
+    return e + log_reduced(m) * (1 / SPECIAL_LN2);
 }
 
 double special_log(double x)
 {
-    return special_log2(x) * LN2;
+    return special_log2(x) * SPECIAL_LN2;
 }
 
 /* e^y = 1 + y + y^2 / 2! + ..; |y| < 0.35: y^15 / 15! is below 2^-64. */
@@ -79,7 +78,7 @@ double special_exp2(double x)
     if (x < -1022)
         return 0;
     double whole = (double)(int64_t)(x + (x < 0 ? -0.5 : 0.5));
-    double y = (x - whole) * LN2, sum = 0;
+    double y = (x - whole) * SPECIAL_LN2, sum = 0;
     for (unsigned i = 0; i < EXP_TERMS; i++)
         sum = sum * y + exp_terms[i];
     return sum * double_of((uint64_t)((int64_t)whole + 1023) << 52);
@@ -93,7 +92,7 @@ static inline __attribute__((always_inline)) void exp2_8(const double *x, double
 {
     d8 v = *(const d8 *)x;
     i8 whole = __builtin_convertvector(v + 0.5, i8); /* x >= 0 */
-    d8 y = (v - __builtin_convertvector(whole, d8)) * LN2, sum = {0};
+    d8 y = (v - __builtin_convertvector(whole, d8)) * SPECIAL_LN2, sum = {0};
     for (unsigned i = 0; i < EXP_TERMS; i++)
         sum = sum * y + exp_terms[i];
     l8 scale = (__builtin_convertvector(whole, l8) + 1023) << 52;
@@ -147,7 +146,7 @@ static inline __attribute__((always_inline)) void log_16(const float *x, float *
     p = p * s2 + 1.0f / 5;
     p = p * s2 + 1.0f / 3;
     p = p * s2 + 1.0f;
-    *(v16 *)out = 2.0f * s * p + __builtin_convertvector(e, v16) * 0.69314718f;
+    *(v16 *)out = 2.0f * s * p + __builtin_convertvector(e, v16) * (float)SPECIAL_LN2;
 }
 
 VEC_CLONES void special_exp_all(const float *x, float *out, int n)

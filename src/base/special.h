@@ -5,6 +5,9 @@
 #ifndef BASE_SPECIAL_H
 #define BASE_SPECIAL_H
 
+/* ln 2: between logarithms of base 2 and natural ones. */
+#define SPECIAL_LN2 0.693147180559945309417232121458
+
 /* x > 0 and finite. */
 double special_log2(double x);
 /* 2^x; 0 below -1022, never infinite below 1023. */

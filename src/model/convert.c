@@ -23,7 +23,6 @@
 #include "model/model_priv.h"
 
 #define F CONVERT_N_FEATURES
-#define LN2 0.693147180559945309417232121458
 #define KIND_HALF_LIFE                                                                             \
     50000.0 /* exposures of the kind; also of the reliability table, of all kinds */
 #define COURSE_HALF_LIFE 2000.0 /* exposures of the course */
@@ -171,7 +170,7 @@ static double logit(double p)
 static double chance_of(double s)
 {
     s = s < -LOGIT_MOST ? -LOGIT_MOST : s > LOGIT_MOST ? LOGIT_MOST : s;
-    return 1 / (1 + special_exp2(-s / LN2));
+    return 1 / (1 + special_exp2(-s / SPECIAL_LN2));
 }
 
 static double smoothed(const struct convert_rate *r, double prior, double n)

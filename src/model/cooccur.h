@@ -14,8 +14,10 @@
 #include "base/rows.h"
 #include "base/table.h"
 
-#define COOCCUR_DEPTH 20    /* history items that are linked, and that are asked */
-#define COOCCUR_ENTRIES 601 /* one more than a row has at most */
+#define COOCCUR_DEPTH 20   /* history items that are linked, and that are asked */
+#define COOCCUR_OLDER 0.8f /* what a history item counts beside the next newer one, when asked */
+#define COOCCUR_DAMP_FROM -0.7 /* power of n_h + 1: much chosen ones say less of what follows */
+#define COOCCUR_ENTRIES 601    /* one more than a row has at most */
 
 struct cooccur_entry {
     uint32_t item; /* ZL_NO_INDEX: a free slot */

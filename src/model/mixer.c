@@ -20,8 +20,9 @@
 #define PRIOR 50.0
 #define PRIOR_OF_BIAS 1.0
 #define DECAY 0.996
-#define TIME_SCALE 0.3f /* of the log of ages, so that all parts have about one range */
-#define LEAST -20.0f    /* log of a probability that moves nothing */
+#define TIME_SCALE 0.3f      /* of the log of ages, so that all parts have about one range */
+#define NEVER_CHOSEN -100.0f /* log of a share that is nothing beside epsilon */
+#define LEAST -20.0f         /* log of a probability that moves nothing */
 #define APART                                                                                      \
     1000.0f /* features are never further apart: floats of larger squares would make A indefinite */
 
@@ -70,7 +71,7 @@ static void log_shares(const struct model *m, const uint32_t *items, int n, int 
     float epsilon = 1.0f / (float)(m->items.count + 1);
     for (int i = 0; i < n; i++) {
         double a = items_stats(&m->items, items[i])->pop[h];
-        f[i] = isinf(a) ? -100.0f : (float)((a - m->pop_total[h]) * 0.69314718055994531);
+        f[i] = isinf(a) ? NEVER_CHOSEN : (float)((a - m->pop_total[h]) * SPECIAL_LN2);
         f[i] = f[i] > 0 ? 0 : f[i];
     }
     special_exp_all(f, f, n);

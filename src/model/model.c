@@ -389,14 +389,14 @@ uint32_t model_cooccur(const struct model *m, uint32_t user, float *sums, uint32
     if (user >= m->users.count || users_row(&m->users, user)->opted_out)
         return 0;
     const struct user *u = users_row(&m->users, user);
-    for (int l = 0; l < u->n_history && l < COOCCUR_DEPTH; l++, distance *= 0.8f) {
+    for (int l = 0; l < u->n_history && l < COOCCUR_DEPTH; l++, distance *= COOCCUR_OLDER) {
         float scale;
         uint32_t h = u->history[l].item;
         const struct cooccur_row *r = cooccur_row(&m->cooccur, h, now, &scale);
         if (!r)
             continue;
         double count = special_exp2(items_stats(&m->items, h)->count - now);
-        scale *= distance * (float)special_exp2(-0.7 * special_log2(count + 1));
+        scale *= distance * (float)special_exp2(COOCCUR_DAMP_FROM * special_log2(count + 1));
         n = add_row(r, scale, sums, touched, n);
     }
     return n;

@@ -12,7 +12,7 @@ static float tie(const struct model *m, uint32_t from, uint32_t to)
     double now = m->decay.now[DECAY_COOCCUR],
            count = special_exp2(items_stats(&m->items, from)->count - now);
     return cooccur_weight(&m->cooccur, from, to, now) *
-           (float)special_exp2(-0.7 * special_log2(count + 1));
+           (float)special_exp2(COOCCUR_DAMP_FROM * special_log2(count + 1));
 }
 
 static int by_core(const void *a, const void *b)
@@ -33,7 +33,7 @@ int model_reasons(const struct model *m, uint32_t user, uint32_t item, struct mo
     const struct user *u = users_row(&m->users, user);
     int n = learn_history_weights(&m->cfg, u, w);
     const float *q = items_q(&m->items, item);
-    for (int l = 0; l < n; l++, distance *= 0.8f) {
+    for (int l = 0; l < n; l++, distance *= COOCCUR_OLDER) {
         uint32_t h = u->history[l].item;
         float core = w[l] * (vec_dot(items_x(&m->items, h), q, m->cfg.k) +
                              vec_dot(items_q(&m->items, h), q, m->cfg.k));

@@ -14,7 +14,8 @@
 #include "model/model_priv.h"
 
 #define KEY_SEED 0x5afaceULL
-#define CLOCK 0 /* of the slow half-life */
+#define CLOCK 0        /* of the slow half-life */
+#define HARDLY_ANY 0.0 /* log2 of one decayed choice: a surface with less may lose its place */
 
 enum zl_status surfaces_init(struct surfaces *s, struct zl_error *err)
 {
@@ -53,7 +54,7 @@ static uint32_t place_for(struct surfaces *s, double now)
     for (uint32_t i = 1; i < s->count; i++)
         if (s->at[i].total < s->at[least].total)
             least = i;
-    return s->at[least].total - now < 0 ? least : ZL_NO_INDEX; /* log2 of 1 */
+    return s->at[least].total - now < HARDLY_ANY ? least : ZL_NO_INDEX;
 }
 
 static uint32_t take_place(struct surfaces *s, struct zl_span name, double now)
@@ -111,7 +112,7 @@ float model_surface_lift(const struct model *m, uint32_t surface, uint32_t item)
     double count = (double)cooccur_weight(&m->surfaces.items, surface, item, now);
     double expected = special_exp2(m->surfaces.at[surface].total - now +
                                    items_stats(&m->items, item)->pop[CLOCK] - m->pop_total[CLOCK]);
-    return (float)(special_log2((count + k) / (expected + k)) * 0.69314718055994531);
+    return (float)(special_log2((count + k) / (expected + k)) * SPECIAL_LN2);
 }
 
 static bool lower(const void *ctx, uint32_t a, uint32_t b)

@@ -10,6 +10,7 @@
 #include "reward/watch.h"
 
 #include "base/check.h"
+#include "base/special.h"
 
 #define HIGH_WEIGHT 18446744073709551616.0 /* 2^64 */
 
@@ -33,7 +34,7 @@ int reward_watch_log2x8(uint64_t x)
 /* 2^(1/half_life) by the series of exp: every step is an exact or correctly rounded operation. */
 static double growth_of(double half_life)
 {
-    double x = 0.69314718055994530942 / half_life, term = 1, sum = 1;
+    double x = SPECIAL_LN2 / half_life, term = 1, sum = 1;
     for (int i = 1; i < 40; i++) {
         term = term * x / i;
         sum += term;
