@@ -338,6 +338,7 @@ enum zl_status batch_settle(struct engine *e, struct zl_error *err)
             return ZL_OK; /* stays held: nothing more is polled until it is taken */
         TRY(st);
         metrics_add(METRIC_REJECTS, r->reason, 1);
+        e->refused[r->reason]++;
         e->next_reject++;
     }
     move_positions(e);

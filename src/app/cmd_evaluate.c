@@ -11,6 +11,7 @@
 #include "app/evaluate_ips.h"
 #include "app/evaluate_print.h"
 #include "app/evaluate_similar.h"
+#include "app/refused.h"
 #include "app/score_types.h"
 #include "base/check.h"
 #include "base/log.h"
@@ -123,6 +124,7 @@ static enum zl_status run_all(const struct evaluate_plan *plan, struct runs *r, 
         if (other)
             TRY(run_seed(other, &alone, s, first + s, err));
     }
+    refused_say("evaluate", plan->file, r->outcomes[0].refused);
     TRY(evaluate_report_make(plan, r->pipeline, r->outcomes, r->n, &r->report, err));
     if (other) {
         TRY(evaluate_report_make(&alone, other->pipeline, other->outcomes, r->n, &other->report,
@@ -130,9 +132,9 @@ static enum zl_status run_all(const struct evaluate_plan *plan, struct runs *r, 
         TRY(evaluate_compare(r->records, other->records, r->n, &comparison, err));
     }
     if (r->report.mean.overall.n == 0)
-        fputs("zhiliu evaluate: no event was tested; see --skip, --every, --score, and that the "
-              "file holds events with a reward\n",
-              stderr);
+        return zl_fail(err, ZL_EBADDATA,
+                       "no event was tested: see --skip, --every, --score, and that the file holds "
+                       "events with a reward");
     (json ? evaluate_print_json : evaluate_print_text)(&r->report, other ? &other->report : NULL,
                                                        &comparison);
     return ZL_OK;

@@ -8,6 +8,7 @@
 
 #include "app/commands.h"
 #include "app/engine.h"
+#include "app/refused.h"
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -103,6 +104,8 @@ static void print_result(const struct engine *e, const struct score *s, double s
     if (json) {
         printf("{\"messages\":%" PRIu64 ",\"users\":%u,\"items\":%u,\"digest\":\"%016" PRIx64 "\"",
                n, ids_count(engine_users(e)), ids_count(engine_items(e)), engine_digest(e));
+        putchar(',');
+        refused_print_json(engine_refused(e));
         if (s->every)
             printf(",\"scored\":%" PRIu64 ",\"hr@10\":%.4f,\"ndcg@10\":%.4f,\"mrr\":%.4f", q.n,
                    q.hr, q.ndcg, q.mrr);
@@ -153,6 +156,7 @@ static int replay(const struct args *args, const struct config *cfg, const char 
     int64_t start_ns = clock_monotonic_ns();
     st = engine_run(e, &err);
     double seconds = (double)(clock_monotonic_ns() - start_ns) * 1e-9;
+    refused_say("replay", file ? file : "the log", engine_refused(e));
     if (st == ZL_OK)
         print_result(e, &s, args_number(args, "skip"), seconds,
                      strcmp(args_text(args, "format"), "json") == 0);

@@ -88,5 +88,7 @@ const struct zl_positions *engine_positions(const struct engine *e);
 uint64_t engine_digest(const struct engine *e);
 uint64_t engine_moment(const struct engine *e);   /* of the loaded checkpoint, 0: none */
 uint64_t engine_messages(const struct engine *e); /* taken in since open */
+/* Records refused since open, of items, events and controls: ZL_N_REASONS counts, lent until close. */
+const uint64_t *engine_refused(const struct engine *e);
 
 #endif

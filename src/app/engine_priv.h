@@ -53,7 +53,7 @@ struct engine {
 
     /* a file: lists are ranked event by event, so that output does not depend on batches */
     bool each_event;
-    uint64_t messages;
+    uint64_t messages, refused[ZL_N_REASONS]; /* since open */
     int64_t tick_ns;
     uint64_t committed_moment;
     int wake[2]; /* pipe: engine_stop writes a byte */

@@ -44,6 +44,7 @@ struct evaluate_ips_plan {
     bool uniform;           /* the target chooses evenly among those that may be drawn */
     evaluate_target target; /* NULL: the pipeline's policy */
     void *ctx;
+    uint64_t *refused; /* out: ZL_N_REASONS counts, as engine_refused(); NULL: not asked for */
 };
 
 struct evaluate_interval {

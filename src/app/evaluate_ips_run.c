@@ -6,6 +6,7 @@
 #include "app/commands.h"
 #include "app/engine.h"
 #include "app/evaluate_ips.h"
+#include "app/refused.h"
 #include "model/model.h"
 #include "rank/rank.h"
 
@@ -49,6 +50,8 @@ static enum zl_status one_pass(const struct evaluate_ips_plan *plan, const struc
                                  .ctx = p};
     TRY(engine_open(cfg, &opt, &p->engine, err));
     enum zl_status st = engine_run(p->engine, err);
+    if (plan->refused)
+        memcpy(plan->refused, engine_refused(p->engine), ZL_N_REASONS * sizeof *plan->refused);
     engine_close(p->engine);
     p->engine = NULL;
     return st;
@@ -121,7 +124,8 @@ static void say_doubts(const struct evaluate_ips_result *r)
         fprintf(stderr, "zhiliu evaluate: WARN do not trust these figures: %s\n", doubts[i].words);
 }
 
-static void print_json(const struct args *args, const struct evaluate_ips_result *r)
+static void print_json(const struct args *args, const struct evaluate_ips_result *r,
+                       const uint64_t *refused)
 {
     printf("{\"policy\":\"%s\",\"outcome\":\"%s\",\"impressions\":%" PRIu64 ",\"draws\":%" PRIu64
            ",\"lost\":%" PRIu64 ",\"open\":%" PRIu64 ",\"logged\":%.6f,",
@@ -132,7 +136,8 @@ static void print_json(const struct args *args, const struct evaluate_ips_result
     if (args_on(args, "snips"))
         print_json_interval("snips", &r->snips);
     print_json_doubts(r);
-    printf("\"effective\":%.1f,\"mean_weight\":%.6f,\"mean_weight_error\":%.6f,"
+    refused_print_json(refused);
+    printf(",\"effective\":%.1f,\"mean_weight\":%.6f,\"mean_weight_error\":%.6f,"
            "\"most_weight\":%.4f,\"most_off_one\":%.3g}\n",
            r->effective, r->mean_weight, r->mean_weight_error, r->most_weight, r->most_off_one);
 }
@@ -163,10 +168,14 @@ static void print_text(const struct args *args, const struct evaluate_ips_result
                r->lost);
 }
 
-static void print(const struct args *args, const struct evaluate_ips_result *r)
+static void print(const struct args *args, const struct evaluate_ips_result *r,
+                  const uint64_t *refused)
 {
     say_doubts(r);
-    (strcmp(args_text(args, "format"), "json") == 0 ? print_json : print_text)(args, r);
+    if (strcmp(args_text(args, "format"), "json") == 0)
+        print_json(args, r, refused);
+    else
+        print_text(args, r);
 }
 
 /* Estimates of nothing are no estimates. */
@@ -203,11 +212,14 @@ int evaluate_ips_command(const struct args *args, const struct config *cfg)
     struct evaluate_ips *e = NULL;
     struct evaluate_ips_result result;
     struct zl_error err = {""};
+    uint64_t refused[ZL_N_REASONS] = {0};
     enum zl_status st = plan_of(args, &plan, &err);
+    plan.refused = refused;
     if (st == ZL_OK)
         st = check_policy(cfg, &err);
     if (st == ZL_OK)
         st = evaluate_ips_run(&plan, cfg, &e, &err);
+    refused_say("evaluate", plan.file, refused);
     if (st == ZL_OK) {
         evaluate_ips_summarise(e, &result);
         st = check_result(&result, &err);
@@ -215,7 +227,7 @@ int evaluate_ips_command(const struct args *args, const struct config *cfg)
     if (st != ZL_OK)
         fprintf(stderr, "zhiliu evaluate: %s\n", err.text);
     else
-        print(args, &result);
+        print(args, &result, refused);
     evaluate_ips_close(e);
     return zl_exit_code(st);
 }

@@ -28,6 +28,7 @@ struct walk {
     struct evaluate_rivals *rivals; /* NULL: none */
     struct progress progress;
     uint64_t events, testable;            /* so far */
+    uint64_t refused[ZL_N_REASONS];       /* at the end */
     uint64_t all_events, testable_before; /* of the first pass; testable events that are skipped */
     int fold;
     bool tested; /* the event under way */
@@ -123,6 +124,7 @@ static enum zl_status walk_log(struct walk *w, const struct config *cfg, uint64_
     progress_end(&w->progress);
     *digest = engine_digest(w->engine);
     *n_items = ids_count(engine_items(w->engine));
+    memcpy(w->refused, engine_refused(w->engine), sizeof w->refused);
     engine_close(w->engine);
     return st;
 }
@@ -140,6 +142,7 @@ static enum zl_status learn_only(const struct evaluate_plan *plan, const struct 
     int64_t start_ns = clock_cpu_ns();
     TRY(walk_log(first, cfg, &out->digest, &n_items, err));
     out->events = first->events;
+    memcpy(out->refused, first->refused, sizeof out->refused);
     out->us_per_event =
         first->events ? (double)(clock_cpu_ns() - start_ns) * 1e-3 / (double)first->events : 0;
     return ZL_OK;

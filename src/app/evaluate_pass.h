@@ -28,8 +28,9 @@ struct evaluate_outcome {
     int64_t seed;
     struct evaluate *records, *rival_records[EVALUATE_MAX_RIVALS];
     struct evaluate_result result, rivals[EVALUATE_MAX_RIVALS];
-    uint64_t events; /* admitted, of all kinds */
-    uint64_t digest; /* of the state after learning them all */
+    uint64_t events;                /* admitted, of all kinds */
+    uint64_t refused[ZL_N_REASONS]; /* records, of items too */
+    uint64_t digest;                /* of the state after learning them all */
     double us_per_event;
 };
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "app/json_text.h"
+#include "app/refused.h"
 
 /* Names of the ranks of rank/rank.h. */
 static const char *const part_names[RANK_N_PARTS] = {"mix", "core", "cooccurrence", "popularity",
@@ -195,6 +196,8 @@ static void json_report(const struct evaluate_report *r)
         printf("null");
     printf(",\"protocol\":\"%s\",\"seed\":%lld,\"events\":%" PRIu64, r->plan->protocol_name,
            (long long)r->outcomes[0].seed, r->outcomes[0].events);
+    putchar(',');
+    refused_print_json(r->outcomes[0].refused);
     for (size_t b = 0; b < N_JSON; b++) {
         putchar(',');
         json_blocks[b](r);

@@ -3,8 +3,10 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "app/engine.h"
+#include "app/refused.h"
 #include "base/check.h"
 #include "rank/similar.h"
 
@@ -40,16 +42,17 @@ static double share_of(const struct hits *h, uint64_t from, enum hit hit)
     return h->n > from ? (double)n / (double)(h->n - from) : 0;
 }
 
-static void print_hits(const struct args *args, const struct config *cfg, const struct hits *h)
+static void print_hits(const struct args *args, const struct config *cfg, const struct hits *h,
+                       uint64_t from, const uint64_t *refused)
 {
-    uint64_t from = (uint64_t)(args_number(args, "skip") * (double)h->n);
     double mix = share_of(h, from, HIT_MIX), cooccur = share_of(h, from, HIT_COOCCUR),
            core = share_of(h, from, HIT_CORE);
     if (args_text(args, "format")[0] == 'j') {
-        printf("{\"stream\":\"%s\",\"seed\":%" PRId64
-               ",\"similar\":{\"hr@10\":%.5f,\"cooccurrence\":%.5f,\"vectors\":%.5f,\"n\":%" PRIu64
+        printf("{\"stream\":\"%s\",\"seed\":%" PRId64 ",", args->words[0], cfg->model.seed);
+        refused_print_json(refused);
+        printf(",\"similar\":{\"hr@10\":%.5f,\"cooccurrence\":%.5f,\"vectors\":%.5f,\"n\":%" PRIu64
                "}}\n",
-               args->words[0], cfg->model.seed, mix, cooccur, core, h->n - from);
+               mix, cooccur, core, h->n - from);
         return;
     }
     printf("%s, related items, seed %" PRId64 ", %" PRIu64 " choices after another one\n",
@@ -71,13 +74,20 @@ int evaluate_similar(const struct args *args, struct config *cfg)
                                  .ctx = &h};
     if (cfg->similar.n == 0)
         cfg->similar.n = 20;
+    uint64_t refused[ZL_N_REASONS] = {0};
     enum zl_status st = engine_open(cfg, &opt, &e, &err);
     if (st == ZL_OK) {
         st = engine_run(e, &err);
+        memcpy(refused, engine_refused(e), sizeof refused);
         engine_close(e);
     }
+    refused_say("evaluate", args->words[0], refused);
+    uint64_t from = (uint64_t)(args_number(args, "skip") * (double)h.n);
+    if (st == ZL_OK && h.n == from)
+        st = zl_fail(&err, ZL_EBADDATA,
+                     "no choice was tested: see --skip, and that somebody in the file chose twice");
     if (st == ZL_OK)
-        print_hits(args, cfg, &h);
+        print_hits(args, cfg, &h, from, refused);
     else
         fprintf(stderr, "zhiliu evaluate: %s\n", err.text);
     free(h.of);

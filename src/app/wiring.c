@@ -490,3 +490,8 @@ uint64_t engine_messages(const struct engine *e)
 {
     return e->messages;
 }
+
+const uint64_t *engine_refused(const struct engine *e)
+{
+    return e->refused;
+}

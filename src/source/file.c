@@ -90,6 +90,20 @@ static void reader_close(struct reader *r)
     r->bytes = NULL;
 }
 
+static enum zl_status damaged(const struct reader *r, const char *what, struct zl_error *err)
+{
+    return zl_fail(err, ZL_EBADDATA, "%s is damaged after line %lld: %s", r->name,
+                   (long long)r->line, what);
+}
+
+/* The file is called NAME.gz and ends before its first bytes could say so: cut off, and not a log without events. */
+static bool ends_in_magic(const struct reader *r, const char *suffix, const char *magic)
+{
+    size_t name = strlen(r->name), end = strlen(suffix);
+    return name > end && strcmp(r->name + name - end, suffix) == 0 && r->raw_len < strlen(magic) &&
+           memcmp(r->raw, magic, r->raw_len) == 0;
+}
+
 static enum zl_status choose_packing(struct reader *r, struct zl_error *err)
 {
     const unsigned char *b = r->raw;
@@ -101,6 +115,9 @@ static enum zl_status choose_packing(struct reader *r, struct zl_error *err)
         r->zstd = ZSTD_createDStream();
         ASSERT(r->zstd);
         r->packing = PACKING_ZSTD;
+    } else if (ends_in_magic(r, ".gz", "\x1f\x8b") ||
+               ends_in_magic(r, ".zst", "\x28\xb5\x2f\xfd")) {
+        return damaged(r, "it ends in the middle", err);
     } else {
         r->packing = PACKING_NONE;
     }
@@ -125,12 +142,6 @@ static enum zl_status read_raw(struct reader *r, struct zl_error *err)
     if (r->packing == PACKING_UNKNOWN && (r->raw_len >= 4 || r->raw_end))
         return choose_packing(r, err);
     return r->packing == PACKING_UNKNOWN ? ZL_EAGAIN : ZL_OK;
-}
-
-static enum zl_status damaged(const struct reader *r, const char *what, struct zl_error *err)
-{
-    return zl_fail(err, ZL_EBADDATA, "%s is damaged after line %lld: %s", r->name,
-                   (long long)r->line, what);
 }
 
 static enum zl_status unpack_gzip(struct reader *r, char *to, size_t room, size_t *got,

@@ -191,10 +191,34 @@ def refused():
                         ('--similar', '--protocol=kfold'), ('--ips', '--seeds=2')):
         out = run(asked, idle)
         check('%s and %s together are exit 64' % (asked, idle), out.returncode == 64 and 'do not go together' in out.stderr, out.stderr)
-    bad = os.path.join(WORK, 'bad.jsonl')
+    bad, empty = os.path.join(WORK, 'bad.jsonl'), os.path.join(WORK, 'empty.jsonl')
     with open(bad, 'w') as f:
         f.write('{bad\n' * 10)
-    check('a file of no events is named', 'no event was tested' in run(events=bad).stderr)
+    open(empty, 'w').close()
+    for sentence, out in (('a file of junk', run(events=bad)), ('an empty file', run(events=empty)), ('--skip 1', run('--skip', '1')),
+                          ('--similar of junk', run('--similar', events=bad))):
+        check('%s is exit 65 and no table' % sentence, out.returncode == 65 and ' was tested' in out.stderr and not out.stdout, out)
+    for name in ('cut.gz', 'cut.zst'):
+        cut = os.path.join(WORK, name)
+        open(cut, 'w').close()
+        out = run(events=cut)
+        check('an empty %s is exit 65, as its own tool has it' % name, out.returncode == 65 and 'ends in the middle' in out.stderr, out)
+
+
+def junk(whole):
+    """What is refused is counted and said, in every question that a file can be asked."""
+    mixed = os.path.join(WORK, 'mixed.jsonl')
+    with open(EVENTS) as f, open(mixed, 'w') as g:
+        g.write(f.read() + '{bad\n' * 2500 + '[1]\n')
+    counts, words = {'bad_json': 2500, 'not_object': 1}, '2501 records of %s refused: bad_json 2500, not_object 1' % mixed
+    check('nothing refused is an empty object', whole['refused'] == {}, whole['refused'])
+    for more in ([], ['--similar'], ['--protocol', 'holdout', '--every', '9']):
+        out = run('--format', 'json', *more, events=mixed)
+        check('evaluate %s counts the refused by reason' % ' '.join(more), json.loads(out.stdout)['refused'] == counts, out.stdout)
+        check('and says so', out.stderr.count(words) == 1, out.stderr)
+    out = subprocess.run([ZHILIU, 'replay', mixed, '--items', ITEMS, '--format', 'json'], capture_output=True, text=True)
+    check('replay too', json.loads(out.stdout)['refused'] == counts and words in out.stderr, out)
+    check('junk changes no figure', evaluate(events=mixed)['overall'] == whole['overall'])
 
 
 def main():
@@ -215,6 +239,7 @@ def main():
     out = run('--score', 'likes')
     check('--score with no event type is exit 64', out.returncode == 64, out.stderr)
     off_policy()
+    junk(whole)
     refused()
     failed = results.count(False)
     print('%d passed, %d failed' % (len(results) - failed, failed))

@@ -31,7 +31,7 @@ static int remove_folder(void **state)
 {
     (void)state;
     char path[200];
-    static const char *const names[] = {"a", "items", "gz", "zst", "long"};
+    static const char *const names[] = {"a", "items", "gz", "zst", "long", "cut.gz", "cut.zst"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         snprintf(path, sizeof path, "%s/%s", folder, names[i]);
         unlink(path);
@@ -283,6 +283,34 @@ static void a_truncated_packed_file_is_bad_data(void **state)
     free(text);
 }
 
+static enum zl_status end_of(const char *path, struct zl_error *err)
+{
+    struct source *s = open_at(path, NULL, -1);
+    enum zl_status st;
+    while ((st = source_poll(s, &batch, err)) == ZL_OK)
+        ;
+    source_close(s);
+    return st;
+}
+
+/* gzip -t and zstd -t say the same of them. */
+static void a_packed_file_that_is_cut_in_its_first_bytes_is_bad_data(void **state)
+{
+    (void)state;
+    static const char *const names[2] = {"cut.gz", "cut.zst"},
+                             *magics[2] = {"\x1f\x8b", "\x28\xb5\x2f\xfd"};
+    for (int i = 0; i < 2; i++) {
+        for (size_t n = 0; n < strlen(magics[i]); n++) {
+            struct zl_error err = {""};
+            assert_int_equal(end_of(put_file(names[i], magics[i], n), &err), ZL_EBADDATA);
+            assert_non_null(strstr(err.text, "it ends in the middle"));
+        }
+    }
+    struct zl_error err = {""};
+    assert_int_equal(end_of(put_file("a", "", 0), &err), ZL_END);
+    assert_int_equal(end_of(put_file("cut.gz", "a\n", 2), &err), ZL_END); /* not packed at all */
+}
+
 /* ---- long lines */
 
 static void a_line_over_the_limit_is_lent_cut_and_the_next_is_whole(void **state)
@@ -367,6 +395,7 @@ int main(void)
         cmocka_unit_test(gzip_in_two_members_is_read_as_one),
         cmocka_unit_test(zstd_is_read),
         cmocka_unit_test(a_truncated_packed_file_is_bad_data),
+        cmocka_unit_test(a_packed_file_that_is_cut_in_its_first_bytes_is_bad_data),
         cmocka_unit_test(a_line_over_the_limit_is_lent_cut_and_the_next_is_whole),
         cmocka_unit_test(a_slow_pipe_never_makes_a_poll_wait),
         cmocka_unit_test(a_range_ends_before_its_offset),
