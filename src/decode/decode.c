@@ -47,6 +47,7 @@ struct job {
     const struct decode_message *m;
     uint32_t message;
     struct zl_span text; /* padded copy of the trimmed message */
+    bool array;
 };
 
 enum zl_status decode_open(const struct decode_config *cfg, struct decode **out,
@@ -221,6 +222,16 @@ static bool parse(struct decode *d, struct zl_span text, struct json_value *root
     return st == JSON_OK || decode_refuse(r, reasons[st], "%s", decode_json_words(d->json));
 }
 
+/* Of an array it is said which element is no object: the array itself is none either. */
+static void reject_element(struct decode *d, const struct job *job, int32_t index,
+                           const struct json_value *v, struct refusal *r)
+{
+    if (job->array && r->reason == ZL_NOT_OBJECT)
+        decode_refuse(r, ZL_NOT_OBJECT, "element %d is %s, not an object", index + 1,
+                      decode_fields_kind_name(v->kind));
+    reject(d, job, index, decode_element(d, job->m->value, index), r);
+}
+
 /* One element that was cut out; text lies in the padded copy. */
 static void take_piece(struct decode *d, const struct job *job, int32_t index, struct zl_span text)
 {
@@ -229,7 +240,7 @@ static void take_piece(struct decode *d, const struct job *job, int32_t index, s
     bool good = text.len ? parse(d, text, &root, &r)
                          : decode_refuse(&r, ZL_BAD_JSON, "an element is empty");
     if (!good || !take(d, job, index, &root, &r))
-        reject(d, job, index, decode_element(d, job->m->value, index), &r);
+        reject_element(d, job, index, &root, &r);
 }
 
 /* Elements by cutting; false with nothing taken when there are too many, or the text is not what its shape says. */
@@ -272,13 +283,14 @@ static void take_elements(struct decode *d, const struct job *job, const struct 
     decode_json_array_begin(root, &a);
     for (int32_t index = 0; decode_json_array_next(&a, &v); index++)
         if (!take(d, job, index, &v, &r))
-            reject(d, job, index, decode_element(d, job->m->value, index), &r);
+            reject_element(d, job, index, &v, &r);
 }
 
-static void take_array(struct decode *d, const struct job *job)
+static void take_array(struct decode *d, struct job *job)
 {
     struct refusal r;
     struct json_value root;
+    job->array = true;
     if (parse(d, job->text, &root, &r))
         take_elements(d, job, &root);
     else if (!take_pieces(d, job, CUT_ARRAY, &r))

@@ -108,6 +108,25 @@ static void an_object_with_a_line_end_or_a_byte_order_mark_is_one_object(void **
     only_event();
 }
 
+static void of_an_array_the_words_say_which_element_is_no_object(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *detail;
+    } cases[] = {{"[1,2]", "element 1 is an integer, not an object"},
+                 {"[1,{\"a\"}]", "element 1 is an integer, not an object"},
+                 {"5", "it is an integer, not an object"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        int n;
+        decode_begin(d);
+        struct decode_message m = message(ZL_TOPIC_EVENTS, zl_span_of(cases[i].text));
+        decode_message(d, &m, 0);
+        struct zl_reject *r = decode_rejects(d, &n);
+        assert_true(n > 0);
+        assert_string_equal(r[0].detail, cases[i].detail);
+    }
+}
+
 static void an_empty_array_is_nothing_at_all(void **state)
 {
     (void)state;
@@ -283,6 +302,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_bad_element_does_not_harm_its_neighbours),
+        TEST(of_an_array_the_words_say_which_element_is_no_object),
         TEST(an_array_element_may_be_as_deep_as_an_object_alone),
         TEST(a_broken_first_line_does_not_harm_the_next),
         TEST(a_pretty_printed_object_is_one_object),
