@@ -150,8 +150,13 @@ static void take_given(struct kafka_source *k)
     set_part(k, 0);
     k->n_events = count_given(k, ZL_TOPIC_EVENTS);
     k->trouble[0] = '\0';
-    LOG(INFO, ROOM, "following %d partitions of %s", k->given->cnt,
-        k->base.cfg.topics[ZL_TOPIC_EVENTS]);
+    if (count_given(k, ZL_TOPIC_CONTROLS) > 0)
+        LOG(INFO, ROOM, "following %d partitions of %s and %d of %s", k->n_events,
+            k->base.cfg.topics[ZL_TOPIC_EVENTS], count_given(k, ZL_TOPIC_CONTROLS),
+            k->base.cfg.topics[ZL_TOPIC_CONTROLS]);
+    else
+        LOG(INFO, ROOM, "following %d partitions of %s", k->n_events,
+            k->base.cfg.topics[ZL_TOPIC_EVENTS]);
 }
 
 /* The group gave us an assignment of an earlier session (the topic grew while we were away, and a static member that comes back

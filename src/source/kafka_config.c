@@ -204,9 +204,9 @@ enum zl_status source_kafka_config_library(struct zl_error *err)
                        "2.10.1 or newer, or an older one");
     if (version < 0x020a01)
         LOG(INFO, ROOM,
-            "librdkafka %s: below 2.10.1 cooperative rebalancing hangs and pause loses messages; "
-            "neither is used (eager range, static "
-            "membership)",
+            "librdkafka %s: nothing to do; of its faults below 2.10.1 (cooperative rebalancing, "
+            "pausing "
+            "a partition) none is met, as zhiliu uses neither",
             rd_kafka_version_str());
     return ZL_OK;
 }
