@@ -74,7 +74,7 @@ enum zl_status publish_open(const struct publish_config *cfg, struct model *m, s
     p->items = items;
     p->positions = positions;
     p->free_ticket = NO_TICKET;
-    enum zl_status st = table_init(&p->entries, "users' lists", cfg->max_users,
+    enum zl_status st = table_init(&p->entries, "users' lists (model.max_users)", cfg->max_users,
                                    sizeof(struct entry) + (size_t)cfg->n * sizeof(uint32_t), err);
     if (st != ZL_OK) {
         publish_close(p);

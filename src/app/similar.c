@@ -73,10 +73,10 @@ enum zl_status similar_open(const struct similar_config *cfg, struct rank_simila
                           .positions = positions,
                           .sweep_at = NOWHERE,
                           .live_at = NOWHERE};
-    enum zl_status st =
-        table_init(&s->states, "related lists' states", cfg->max_items / 16 + 1, 16, err);
+    enum zl_status st = table_init(&s->states, "related lists' states (catalog.max_items)",
+                                   cfg->max_items / 16 + 1, 16, err);
     if (st == ZL_OK)
-        st = table_init(&s->entries, "related lists", cfg->max_items,
+        st = table_init(&s->entries, "related lists (catalog.max_items)", cfg->max_items,
                         sizeof(struct entry) + (size_t)cfg->n * sizeof(uint32_t), err);
     if (st != ZL_OK) {
         similar_close(s);

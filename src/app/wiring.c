@@ -146,9 +146,11 @@ static struct rank_policy policy_of(const struct config *cfg)
 static enum zl_status open_ids(struct engine *e, struct zl_error *err)
 {
     const struct config *cfg = e->cfg;
-    TRY(ids_open(ROWS_ITEM_IDS, "item ids", (uint32_t)cfg->catalog.max_items, &e->items, err));
+    TRY(ids_open(ROWS_ITEM_IDS, "item ids (catalog.max_items)", (uint32_t)cfg->catalog.max_items,
+                 &e->items, err));
     TRY(ids_open(ROWS_COURSE_IDS, "course ids", MAX_COURSES, &e->courses, err));
-    return ids_open(ROWS_USER_IDS, "user ids", (uint32_t)cfg->model.max_users, &e->users, err);
+    return ids_open(ROWS_USER_IDS, "user ids (model.max_users)", (uint32_t)cfg->model.max_users,
+                    &e->users, err);
 }
 
 static enum zl_status open_decode_to_reward(struct engine *e, struct zl_error *err)

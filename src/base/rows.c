@@ -180,8 +180,10 @@ enum zl_status rows_track_init(struct rows_track *t, uint32_t max_rows, struct z
     if (t->state && t->dirty)
         return ZL_OK;
     rows_track_release(t);
-    return zl_fail(err, ZL_EFULL, "cannot reserve the touched marks of %u rows: %s", max_rows,
-                   strerror(errno));
+    return zl_fail(err, ZL_EFULL,
+                   "cannot reserve the touched marks of %u rows: %s; lower the setting that allows "
+                   "so many (model.max_users, catalog.max_items, model.max_features)",
+                   max_rows, strerror(errno));
 }
 
 void rows_track_release(struct rows_track *t)

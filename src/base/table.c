@@ -14,10 +14,10 @@ enum zl_status table_init(struct table *t, const char *name, uint32_t max_rows, 
     void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
                    -1, 0);
     if (p == MAP_FAILED)
-        return zl_fail(
-            err, ZL_EFULL,
-            "cannot reserve %zu bytes for %s (%u rows): %s; lower its limit in the config", bytes,
-            name, max_rows, strerror(errno));
+        return zl_fail(err, ZL_EFULL,
+                       "cannot reserve %zu bytes for %u rows of %s: %s; lower that setting or find "
+                       "more memory",
+                       bytes, max_rows, name, strerror(errno));
     t->rows = p;
     t->stride_bytes = stride;
     t->max_rows = max_rows;

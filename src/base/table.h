@@ -15,7 +15,7 @@ struct table {
     uint32_t max_rows;
 };
 
-/* ZL_EFULL: the address space was refused. */
+/* name: what the rows are, and in brackets the setting that makes them fewer, for the words. ZL_EFULL: the address space was refused. */
 MUST_CHECK enum zl_status table_init(struct table *t, const char *name, uint32_t max_rows,
                                      size_t row_bytes, struct zl_error *err);
 void table_release(struct table *t);

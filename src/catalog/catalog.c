@@ -55,15 +55,15 @@ enum zl_status catalog_open(const struct catalog_config *cfg, struct catalog **o
     *out = NULL;
     struct catalog *c = xcalloc(1, sizeof *c);
     c->cfg = *cfg;
-    if ((st = table_init(&c->rows, "the catalogue", cfg->max_items, sizeof(struct item_row),
-                         err)) != ZL_OK)
+    if ((st = table_init(&c->rows, "the catalogue (catalog.max_items)", cfg->max_items,
+                         sizeof(struct item_row), err)) != ZL_OK)
         goto fail;
-    if ((st = table_init(&c->served, "the served marks", cfg->max_items / 16 + 1, 16, err)) !=
-        ZL_OK)
+    if ((st = table_init(&c->served, "the served marks (catalog.max_items)",
+                         cfg->max_items / 16 + 1, 16, err)) != ZL_OK)
         goto fail;
     c->served_array = (uint8_t *)c->served.rows;
-    if ((st = table_init(&c->facts, "item facts", cfg->max_items, sizeof(struct zl_item_facts),
-                         err)) != ZL_OK)
+    if ((st = table_init(&c->facts, "item facts (catalog.max_items)", cfg->max_items,
+                         sizeof(struct zl_item_facts), err)) != ZL_OK)
         goto fail;
     if ((st = rows_track_init(&c->track, cfg->max_items, err)) != ZL_OK)
         goto fail;

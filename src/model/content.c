@@ -66,11 +66,13 @@ static enum zl_status reserve(struct content *t, const struct model_config *cfg,
     t->n_slots = 16;
     while (t->n_slots < 2 * t->max_features)
         t->n_slots *= 2;
-    TRY(table_init(&t->features, "feature vectors", t->max_features, (row + 63) & ~(size_t)63,
+    TRY(table_init(&t->features, "feature vectors (model.max_features)", t->max_features,
+                   (row + 63) & ~(size_t)63, err));
+    TRY(table_init(&t->items, "items' features (catalog.max_items)", cfg->max_items,
+                   sizeof(struct content_item), err));
+    TRY(table_init(&t->slots, "keys of features (model.max_features)", t->n_slots / 4, 16, err));
+    TRY(table_init(&t->sums, "sums of a step (model.max_features)", t->max_features / 4 + 1, 16,
                    err));
-    TRY(table_init(&t->items, "items' features", cfg->max_items, sizeof(struct content_item), err));
-    TRY(table_init(&t->slots, "keys of features", t->n_slots / 4, 16, err));
-    TRY(table_init(&t->sums, "sums of a step", t->max_features / 4 + 1, 16, err));
     TRY(table_init(&t->projections, "projections", rows, vector, err));
     TRY(rows_track_init(&t->track, t->max_features, err));
     return rows_track_init(&t->projection_track, rows, err);

@@ -19,7 +19,8 @@
 enum zl_status cooccur_init(struct cooccur *c, uint32_t max_items, struct zl_error *err)
 {
     c->max_items = max_items;
-    TRY(table_init(&c->rows, "co-occurrence rows", max_items, sizeof(struct cooccur_row), err));
+    TRY(table_init(&c->rows, "co-occurrence rows (catalog.max_items)", max_items,
+                   sizeof(struct cooccur_row), err));
     return rows_track_init(&c->track, max_items, err);
 }
 

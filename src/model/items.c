@@ -21,11 +21,15 @@ enum zl_status items_init(struct items *t, const struct model_config *cfg, struc
     t->k = cfg->k;
     t->max_items = cfg->max_items;
     t->seed = cfg->seed;
-    TRY(table_init(&t->learned, "item vectors", cfg->max_items, learned, err));
-    TRY(table_init(&t->stats, "item counts", cfg->max_items, sizeof(struct item_stats), err));
-    TRY(table_init(&t->in_window, "items in the window", cfg->max_items / 4 + 1, 16, err));
-    TRY(table_init(&t->is_changed, "marks of changed items", cfg->max_items / 16 + 1, 16, err));
-    TRY(table_init(&t->changed, "changed items", cfg->max_items / 4 + 1, 16, err));
+    TRY(table_init(&t->learned, "item vectors (catalog.max_items)", cfg->max_items, learned, err));
+    TRY(table_init(&t->stats, "item counts (catalog.max_items)", cfg->max_items,
+                   sizeof(struct item_stats), err));
+    TRY(table_init(&t->in_window, "items in the window (catalog.max_items)", cfg->max_items / 4 + 1,
+                   16, err));
+    TRY(table_init(&t->is_changed, "marks of changed items (catalog.max_items)",
+                   cfg->max_items / 16 + 1, 16, err));
+    TRY(table_init(&t->changed, "changed items (catalog.max_items)", cfg->max_items / 4 + 1, 16,
+                   err));
     return rows_track_init(&t->track, cfg->max_items, err);
 }
 

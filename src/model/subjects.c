@@ -20,8 +20,9 @@ enum zl_status subjects_init(struct subjects *s, const struct model_config *cfg,
                              struct zl_error *err)
 {
     s->n_touched = 0;
-    return table_init(&s->rows, "subjects", cfg->content ? cfg->max_features / 2 + 1 : 1,
-                      2 * sizeof(struct subject), err);
+    return table_init(&s->rows, "subjects (model.max_features)",
+                      cfg->content ? cfg->max_features / 2 + 1 : 1, 2 * sizeof(struct subject),
+                      err);
 }
 
 void subjects_release(struct subjects *s)

@@ -16,7 +16,7 @@ enum zl_status users_init(struct users *t, const struct model_config *cfg, struc
     t->max_users = cfg->max_users;
     t->session_gap_ms = cfg->session_gap_ms;
     size_t row = sizeof(struct user) + (size_t)cfg->history * sizeof(struct model_history_entry);
-    TRY(table_init(&t->rows, "users", cfg->max_users, row, err));
+    TRY(table_init(&t->rows, "users (model.max_users)", cfg->max_users, row, err));
     return rows_track_init(&t->track, cfg->max_users, err);
 }
 

@@ -29,7 +29,8 @@ enum zl_status frozen_open(const struct rank_config *cfg, const struct model *m,
     f->z = xcalloc(k, sizeof *f->z);
     enum zl_status st = pack_init(&f->pack, (int)k, cfg->max_items, err);
     if (st == ZL_OK)
-        st = table_init(&f->inputs, "the frozen items", cfg->max_items, k * sizeof(float), err);
+        st = table_init(&f->inputs, "the frozen items (catalog.max_items)", cfg->max_items,
+                        k * sizeof(float), err);
     if (st != ZL_OK) {
         frozen_close(f);
         return st;

@@ -11,7 +11,7 @@ enum zl_status pack_init(struct pack *p, int k, uint32_t max_items, struct zl_er
 {
     p->k = k;
     p->n_items = 0;
-    return table_init(&p->panels, "the packed items", max_items / PANEL + 4,
+    return table_init(&p->panels, "the packed items (catalog.max_items)", max_items / PANEL + 4,
                       (size_t)(k + 1) * PANEL * sizeof(float), err);
 }
 

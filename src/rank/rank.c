@@ -24,13 +24,15 @@ static enum zl_status reserve_tables(struct rank *r, struct zl_error *err)
 {
     size_t n = r->cfg.max_items, bitmap = (n / 64 + 1) * sizeof(uint64_t);
     TRY(pack_init(&r->pack, model_k(r->model), r->cfg.max_items, err));
-    TRY(table_init(&r->met, "the seen marks", RANK_BLOCK, bitmap, err));
+    TRY(table_init(&r->met, "the seen marks (catalog.max_items)", RANK_BLOCK, bitmap, err));
     TRY(table_init(&r->unit, "candidates' directions", MAX_CANDIDATES,
                    (size_t)model_k(r->model) * sizeof(float), err));
-    TRY(table_init(&r->chosen, "the candidate marks", 1, bitmap, err));
-    TRY(table_init(&r->core, "core scores", RANK_BLOCK, (n + 4 * PANEL) * sizeof(float), err));
-    TRY(table_init(&r->sums, "co-occurrence sums", 1, n * sizeof(float), err));
-    return table_init(&r->touched_list, "co-occurring items", 1, (n + 1) * sizeof(uint32_t), err);
+    TRY(table_init(&r->chosen, "the candidate marks (catalog.max_items)", 1, bitmap, err));
+    TRY(table_init(&r->core, "core scores (catalog.max_items)", RANK_BLOCK,
+                   (n + 4 * PANEL) * sizeof(float), err));
+    TRY(table_init(&r->sums, "co-occurrence sums (catalog.max_items)", 1, n * sizeof(float), err));
+    return table_init(&r->touched_list, "co-occurring items (catalog.max_items)", 1,
+                      (n + 1) * sizeof(uint32_t), err);
 }
 
 static void make_queries(struct rank *r)

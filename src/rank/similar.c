@@ -49,10 +49,14 @@ static const int column_of[RANK_SIMILAR_PARTS] = {MODEL_CORE, MODEL_COOCCUR, MOD
 static enum zl_status reserve(struct rank_similar *s, struct zl_error *err)
 {
     size_t n = s->r->cfg.max_items;
-    TRY(table_init(&s->core, "core scores of an item", 1, (n + 4 * PANEL) * sizeof(float), err));
-    TRY(table_init(&s->sums, "co-occurrence of an item", 1, n * sizeof(float), err));
-    TRY(table_init(&s->touched, "items beside an item", 1, n * sizeof(uint32_t), err));
-    TRY(table_init(&s->chosen, "candidate marks of an item", 1, (n / 64 + 1) * 8, err));
+    TRY(table_init(&s->core, "core scores of an item (catalog.max_items)", 1,
+                   (n + 4 * PANEL) * sizeof(float), err));
+    TRY(table_init(&s->sums, "co-occurrence of an item (catalog.max_items)", 1, n * sizeof(float),
+                   err));
+    TRY(table_init(&s->touched, "items beside an item (catalog.max_items)", 1, n * sizeof(uint32_t),
+                   err));
+    TRY(table_init(&s->chosen, "candidate marks of an item (catalog.max_items)", 1,
+                   (n / 64 + 1) * 8, err));
     return rows_track_init(&s->track, 1, err);
 }
 
