@@ -133,9 +133,9 @@ static int explain(const struct args *args, const struct config *cfg, struct eng
 {
     const char *id = args_text(args, "user");
     static struct rank_explained list[ZL_MAX_LIST];
-    uint32_t user = id && id[0] ? ids_find(engine_users(e), zl_span_of(id)) : ZL_NO_INDEX;
+    uint32_t user = ids_find(engine_users(e), zl_span_of(id));
     if (user == ZL_NO_INDEX) {
-        fprintf(stderr, "zhiliu explain: the checkpoint knows no user \"%s\"\n", id ? id : "");
+        fprintf(stderr, "zhiliu explain: the checkpoint knows no user \"%s\"\n", id);
         return 66;
     }
     static struct explain_stored stored;
@@ -153,6 +153,9 @@ static int explain(const struct args *args, const struct config *cfg, struct eng
 
 int cmd_explain(const struct args *args)
 {
+    const char *user = args_text(args, "user");
+    if (!user || !*user)
+        return fprintf(stderr, "zhiliu explain: say --user U\n"), 64;
     struct config cfg;
     int code = args_config_file(args, args->n_words ? args->words[0] : NULL, &cfg);
     struct engine_options opt = {.read_only = true,

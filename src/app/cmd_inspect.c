@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "app/commands.h"
 #include "app/engine.h"
@@ -147,7 +148,7 @@ static int print_one(const struct engine *e, const char *what, const char *id, b
     const struct ids *ids = user ? engine_users(e) : engine_items(e);
     uint32_t index = id[0] ? ids_find(ids, zl_span_of(id)) : ZL_NO_INDEX;
     if (index == ZL_NO_INDEX)
-        return not_known(what, id);
+        return not_known(user ? "user" : "item", id);
     if (user)
         print_user(e, index);
     else if (strcmp(what, "similar") == 0)
@@ -198,6 +199,16 @@ static int usage(void)
     return 64;
 }
 
+/* inspect user u1 u2: the second is read as the pipeline. */
+static int one_at_a_time(const char *what, const char *word)
+{
+    fprintf(stderr,
+            "zhiliu inspect: one %s is asked at a time, and after it comes the pipeline: there is "
+            "no file \"%s\"\n",
+            strcmp(what, "user") == 0 ? "user" : "item", word);
+    return 64;
+}
+
 int cmd_inspect(const struct args *args)
 {
     const char *what = args->n_words > 0 ? args->words[0] : "";
@@ -208,6 +219,8 @@ int cmd_inspect(const struct args *args)
     int n = one ? 2 : 1; /* words before the pipeline */
     if ((!one && !all) || args->n_words < n || args->n_words > n + 1)
         return usage();
+    if (one && args->n_words > n && access(args->words[n], F_OK) != 0)
+        return one_at_a_time(what, args->words[n]);
     struct config cfg;
     int code = args_config_file(args, args->n_words > n ? args->words[n] : NULL, &cfg);
     if (code == 0)

@@ -3,8 +3,10 @@
  * verbs has two rows. Words for people go to stderr; exit 64 is "you typed it wrong", and says the nearest thing that exists. */
 #include "app/commands.h"
 
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "app/commands_priv.h"
 #include "app/config_priv.h"
@@ -100,7 +102,7 @@ static const struct commands_verb verbs[] = {
         name, verbs_, COMMANDS_CHOICE, choices, def, 0, 0, NULL, help                              \
     }
 
-#define MANY 9007199254740992.0 /* 2^53 */
+#define MANY 9007199254740991.0 /* 2^53 - 1: a double holds every whole number up to it */
 #define LONG_MS (36500.0 * 86400000.0)
 
 static const struct commands_flag flags[] = {
@@ -347,7 +349,7 @@ static int check_value(int verb, const struct commands_flag *flag, const char *t
                                         [COMMANDS_NUMBER] = "a number",
                                         [COMMANDS_TIME] = "a time like 5ms or 24h (ms s m h d)"};
     double value;
-    char what[128];
+    char range[64], what[128];
     if (flag->kind == COMMANDS_CHOICE && !one_of(flag->value, text))
         return bad_value(verb, flag, flag->value, text);
     if (flag->kind != COMMANDS_INTEGER && flag->kind != COMMANDS_NUMBER &&
@@ -355,8 +357,8 @@ static int check_value(int verb, const struct commands_flag *flag, const char *t
         return 0;
     if (!as_number(flag, text, &value))
         return bad_value(verb, flag, words[flag->kind], text);
-    snprintf(what, sizeof what, "within %.15g..%.15g%s", flag->min, flag->max,
-             flag->kind == COMMANDS_TIME ? " ms" : "");
+    commands_range(flag, range, sizeof range);
+    snprintf(what, sizeof what, "within %s", range);
     return value >= flag->min && value <= flag->max ? 0 : bad_value(verb, flag, what, text);
 }
 
@@ -479,15 +481,21 @@ int commands_parse(int argc, char **argv, struct args *args, bool *done)
     return take_rest(verb, argc, argv, args);
 }
 
+bool commands_reader_left(void)
+{
+    struct pollfd out = {.fd = STDOUT_FILENO};
+    return poll(&out, 1, 0) == 1 && (out.revents & POLLERR);
+}
+
 int commands_main(int argc, char **argv)
 {
     struct args args;
     bool done;
     int code = commands_parse(argc, argv, &args, &done);
-    if (code || done)
-        return code;
-    code = verbs[verb_of(args.verb)].run(&args);
-    if (fflush(stdout) != 0 && code == 0) {
+    if (code == 0 && !done)
+        code = verbs[verb_of(args.verb)].run(&args);
+    /* ferror: it may have failed earlier, and nothing be left to flush */
+    if ((fflush(stdout) != 0 || ferror(stdout)) && code == 0 && !commands_reader_left()) {
         fputs("zhiliu: cannot write to stdout\n", stderr);
         return zl_exit_code(ZL_EIO);
     }

@@ -36,6 +36,8 @@ int args_config_file(const struct args *args, const char *file, struct config *c
 
 /* The command line to *args; 0, or the exit code after words on stderr. *done: all was said already (--help): exit 0. */
 int commands_parse(int argc, char **argv, struct args *args, bool *done);
+/* stdout is a pipe that nobody reads any more. Async-signal-safe. */
+bool commands_reader_left(void);
 /* The whole program but for main(). */
 int commands_main(int argc, char **argv);
 void commands_print_reference(FILE *out); /* Markdown of docs/reference/commands.md */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "app/commands_priv.h"
+#include "app/config_priv.h"
 
 void commands_print_all(FILE *out)
 {
@@ -22,9 +23,19 @@ void commands_print_all(FILE *out)
           out);
 }
 
-static bool numeric(const struct commands_flag *flag)
+void commands_range(const struct commands_flag *flag, char *buf, size_t len)
 {
-    return flag->kind == COMMANDS_INTEGER || flag->kind == COMMANDS_NUMBER;
+    char min[CONFIG_FORMAT], max[CONFIG_FORMAT];
+    buf[0] = 0;
+    if (flag->kind == COMMANDS_NUMBER)
+        snprintf(buf, len, "%.15g..%.15g", flag->min, flag->max);
+    if (flag->kind == COMMANDS_INTEGER)
+        snprintf(buf, len, "%.0f..%.0f", flag->min, flag->max);
+    if (flag->kind == COMMANDS_TIME) {
+        config_value_duration_text((int64_t)flag->min, min);
+        config_value_duration_text((int64_t)flag->max, max);
+        snprintf(buf, len, "%s..%s", min, max);
+    }
 }
 
 static void print_flag(const struct commands_flag *flag, FILE *out)
@@ -88,10 +99,9 @@ static void reference_flag(const struct commands_flag *flag, FILE *out)
         fprintf(out, "`$%s` or ", flag->env);
     if (flag->def)
         fprintf(out, "`%s`", flag->def);
-    fputs(" | ", out);
-    if (numeric(flag))
-        fprintf(out, "%.15g..%.15g", flag->min, flag->max);
-    fprintf(out, " | %s |\n", flag->help);
+    char range[64];
+    commands_range(flag, range, sizeof range);
+    fprintf(out, " | %s | %s |\n", range, flag->help);
 }
 
 static void reference_verb(int verb, FILE *out)

@@ -42,6 +42,8 @@ const struct commands_verb *commands_verb_at(int i);
 int commands_flag_count(void);
 const struct commands_flag *commands_flag_at(int i);
 bool commands_verb_has(int verb, const struct commands_flag *flag);
+/* "0..9007199254740991", "1ms..36500d"; "": the flag's value has no range. */
+void commands_range(const struct commands_flag *flag, char *buf, size_t len);
 
 void commands_print_all(FILE *out);            /* zhiliu --help */
 void commands_print_verb(int verb, FILE *out); /* zhiliu VERB --help */

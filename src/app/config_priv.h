@@ -143,6 +143,8 @@ struct config_problem {
 bool config_value_expand(const char *text, size_t len, char **out, struct config_problem *why);
 /* "5ms", "24h": in ms; "64MiB": in bytes. false: it is not one. */
 bool config_value_duration(const char *text, int64_t *ms);
+/* "36500d": in the largest unit that leaves no rest; buf holds CONFIG_FORMAT. */
+void config_value_duration_text(int64_t ms, char *buf);
 bool config_value_size(const char *text, int64_t *bytes);
 bool config_value_integer(const char *text, int64_t *out);
 bool config_value_number(const char *text, double *out); /* finite */

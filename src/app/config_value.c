@@ -228,6 +228,11 @@ static void format_units(int64_t value, const struct unit *units, char *buf)
     snprintf(buf, CONFIG_FORMAT, "%lld%s", (long long)(value / units[i].factor), units[i].name);
 }
 
+void config_value_duration_text(int64_t ms, char *buf)
+{
+    format_units(ms, durations, buf);
+}
+
 static void format_double(double value, char *buf)
 {
     for (int digits_ = 6; digits_ <= 17; digits_++) {
@@ -243,7 +248,7 @@ static void format_bound(const struct config_row *row, double value, char *buf)
         format_units((int64_t)value, durations, buf);
     else if (row->type == CONFIG_SIZE)
         format_units((int64_t)value, sizes, buf);
-    else if (row->type == CONFIG_DOUBLE)
+    else if (row->type == CONFIG_DOUBLE && (value != floor(value) || fabs(value) > 1e15))
         format_double(value, buf);
     else
         snprintf(buf, CONFIG_FORMAT, "%.0f", value);

@@ -72,8 +72,12 @@ int evaluate_similar(const struct args *args, struct config *cfg)
                                  .similar_scored = on_scored,
                                  .hold_items = true,
                                  .ctx = &h};
-    if (cfg->similar.n == 0)
+    if (cfg->similar.n == 0) {
+        fputs("zhiliu evaluate: similar.n is 0: an engine learns and writes no related lists; "
+              "measured as with 20\n",
+              stderr);
         cfg->similar.n = 20;
+    }
     uint64_t refused[ZL_N_REASONS] = {0};
     enum zl_status st = engine_open(cfg, &opt, &e, &err);
     if (st == ZL_OK) {

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include "app/commands.h"
@@ -15,8 +16,21 @@ static void hold_standard_descriptors(void)
             _exit(74);
 }
 
+/* `zhiliu inspect users | head`: whoever read stdout has what they wanted, so this is no failure. Of any other pipe or socket write()
+ * says EPIPE, and the writer knows what to do. `run` and `simulate`, who have more to end than a page, ignore the signal and look for themselves. */
+static void on_broken_pipe(int signo)
+{
+    (void)signo;
+    int kept = errno;
+    if (commands_reader_left())
+        _exit(0);
+    errno = kept;
+}
+
 int main(int argc, char **argv)
 {
+    struct sigaction sa = {.sa_handler = on_broken_pipe, .sa_flags = SA_RESTART};
     hold_standard_descriptors();
+    sigaction(SIGPIPE, &sa, NULL);
     return commands_main(argc, argv);
 }
