@@ -20,6 +20,7 @@
 #include "app/simulate_loop_redis.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "decode/decode.h"
 #include "source/producer.h"
 
 #define SLOT_NS 1000000LL
@@ -296,10 +297,24 @@ static enum zl_status over_show(const struct args *args, struct simulate_config 
     return ZL_OK;
 }
 
+/* An event at or beyond the year 3000 is a mistake to the engine. */
+static enum zl_status check_times(const struct args *args, const struct simulate_config *c,
+                                  struct zl_error *err)
+{
+    double end_ms =
+        (double)c->start_ms + 1000 * (double)args_integer(args, "events") / c->events_per_s;
+    if (args_on(args, "live") || end_ms < (double)DECODE_MAX_CLOCK_MS)
+        return ZL_OK;
+    return zl_fail(err, ZL_EUSAGE,
+                   "these events would reach the year 3000 (--start is in ms, and --span or --rate "
+                   "says how long they last), and an engine believes no such ts");
+}
+
 /* What a flag's text says of the world. */
 static enum zl_status texts_of(const struct args *args, struct simulate_config *c,
                                struct zl_error *err)
 {
+    TRY(check_times(args, c, err));
     TRY(vectors_of(args, c, err));
     return over_show(args, c, err);
 }
@@ -369,12 +384,19 @@ static enum zl_status close_output(struct output *o)
     return st;
 }
 
+/* simulate | head: who reads no more has had enough, and that is no failure. */
+static enum zl_status reader_may_leave(const struct output *o, enum zl_status st)
+{
+    bool piped = o->events == stdout || o->items == stdout;
+    return st == ZL_EIO && piped && commands_reader_left() ? ZL_OK : st;
+}
+
 static void listen_for_signals(void)
 {
     struct sigaction sa = {.sa_handler = ask_stop};
     sigaction(SIGINT, &sa, NULL);
     sigaction(SIGTERM, &sa, NULL);
-    signal(SIGPIPE, SIG_IGN); /* a reader that went away is a write error, said in words */
+    signal(SIGPIPE, SIG_IGN); /* a reader that went away is a write error: reader_may_leave() */
 }
 
 static void say_end(const struct output *o, const struct pace *p)
@@ -389,6 +411,21 @@ static void say_end(const struct output *o, const struct pace *p)
 }
 
 /* ---- the closed loop ---- */
+/* The open events come first. Only what is learned beside (--over-show) is worth a run of nothing else. */
+static enum zl_status check_open(const struct args *args, struct zl_error *err)
+{
+    long long open = args_integer(args, "open-events"), events = args_integer(args, "events");
+    bool in = args_on(args, "in-process"), learned = in && args_text(args, "over-show");
+    if (open > 0 && !in && !args_on(args, "closed-loop"))
+        return zl_fail(err, ZL_EUSAGE,
+                       "--open-events come before a closed loop: add --closed-loop");
+    if (open > 0 && events > 0 && open >= events && !learned)
+        return zl_fail(err, ZL_EUSAGE,
+                       "nothing is left for the closed loop: --open-events %lld of --events %lld",
+                       open, events);
+    return ZL_OK;
+}
+
 static enum zl_status open_loop(const struct args *args, struct simulate_config *c,
                                 struct simulate_loop_redis **out, struct zl_error *err)
 {
@@ -466,13 +503,15 @@ static int in_process(const struct args *args)
         log_setup(LOG_WARN, (enum log_format)pipeline.log.format);
         c.page = (int)args_integer(args, "page");
         c.open_events = (uint64_t)args_integer(args, "open-events");
-        enum zl_status st = texts_of(args, &c, &o.err);
+        enum zl_status st = check_open(args, &o.err);
+        if (st == ZL_OK)
+            st = texts_of(args, &c, &o.err);
         if (st == ZL_OK)
             st = open_files(args, &o);
         if (st == ZL_OK)
             st = run_in_process(args, &c, &pipeline, &o, &p);
-        enum zl_status closed = close_output(&o);
-        st = st == ZL_OK ? closed : st;
+        enum zl_status closed = reader_may_leave(&o, close_output(&o));
+        st = reader_may_leave(&o, st) == ZL_OK ? closed : st;
         if (st != ZL_OK)
             fprintf(stderr, "simulate: %s\n", o.err.text);
         code = zl_exit_code(st);
@@ -495,7 +534,9 @@ int cmd_simulate(const struct args *args)
                      .begin_ns = clock_monotonic_ns(),
                      .terminal = isatty(STDERR_FILENO)};
     listen_for_signals();
-    enum zl_status st = texts_of(args, &c, &o.err);
+    enum zl_status st = check_open(args, &o.err);
+    if (st == ZL_OK)
+        st = texts_of(args, &c, &o.err);
     if (st == ZL_OK)
         st = open_loop(args, &c, &lists, &o.err);
     if (st == ZL_OK)
@@ -508,8 +549,8 @@ int cmd_simulate(const struct args *args)
         st = open_output(args, &o);
     if (st == ZL_OK)
         st = give_all(s, &o, &p);
-    enum zl_status closed = close_output(&o);
-    st = st == ZL_OK ? closed : st;
+    enum zl_status closed = reader_may_leave(&o, close_output(&o));
+    st = reader_may_leave(&o, st) == ZL_OK ? closed : st;
     if (st == ZL_OK)
         say_end(&o, &p);
     if (st == ZL_OK && p.truth)

@@ -101,8 +101,10 @@ uint32_t sim_loop_next(struct simulate *s, const struct sim_visit *v, struct sim
     if (v->shown == 0 || page->next == page->n)
         read_page(s, v->user, page);
     int i = page->next++;
-    *out = (struct sim_shown){
-        .page = page, .place = page->places[i], .propensity = page->propensity[i]};
+    *out = (struct sim_shown){.page = page,
+                              .place = page->places[i],
+                              .propensity = page->propensity[i],
+                              .before_loop = is_open(s)};
     return page->items[i];
 }
 
@@ -166,20 +168,21 @@ static void note_topics(struct simulate *s, uint32_t user, uint32_t item)
         t->wanted[u->topics[i]] += sim_taste(i);
 }
 
-void sim_loop_note(struct simulate *s, const struct sim_visit *v, uint32_t item,
-                   const struct sim_shown *shown)
+void sim_loop_note(struct simulate *s, const struct sim_visit *v)
 {
     const struct sim_user *u = &s->users[v->user];
+    const struct sim_shown *shown = &v->from;
+    uint32_t item = v->plans[0].item;
     struct simulate_truth *t = &s->truth;
     double interest = sim_interest(u, &s->items[item]), watched = 0;
     for (int i = 0; i < v->n_plans; i++)
         if (v->plans[i].type == ZL_WATCH)
             watched = fmin(1, (double)v->plans[i].watch_ms / s->items[item].duration_ms);
-    if (!is_open(s))
+    if (!shown->before_loop)
         note_topics(s, v->user, item);
     if (watched > 0)
         note_watched(s, v->user, item);
-    if (is_open(s))
+    if (shown->before_loop)
         return;
     add_to(&t->all, interest, watched, v);
     add_to(&t->origins[shown->page->origin], interest, watched, v);

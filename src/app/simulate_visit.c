@@ -107,14 +107,12 @@ static void plan_item(struct simulate *s, struct sim_visit *v)
         plan_answer(s, v, item, 1);
         return;
     }
-    struct sim_shown shown;
-    uint32_t item = sim_loop_next(s, v, &shown);
+    uint32_t item = sim_loop_next(s, v, &v->from);
     struct sim_plan *p = plan(v, ZL_IMPRESSION, item, think_ms(s));
     v->shown++;
-    p->position = shown.place;
-    p->propensity = shown.propensity;
-    plan_answer(s, v, item, simulate_loop_looked_at(shown.place));
-    sim_loop_note(s, v, item, &shown);
+    p->position = v->from.place;
+    p->propensity = v->from.propensity;
+    plan_answer(s, v, item, simulate_loop_looked_at(v->from.place));
 }
 
 static void plan_refund(struct simulate *s, struct sim_visit *v)
@@ -150,6 +148,8 @@ bool sim_visit_next(struct simulate *s, struct sim_visit *v, struct sim_plan *ou
         plan_item(s, v);
     }
     *out = v->plans[v->next_plan++];
+    if (s->cfg.lists && out->type == ZL_IMPRESSION)
+        sim_loop_note(s, v);
     return true;
 }
 

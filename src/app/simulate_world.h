@@ -53,6 +53,7 @@ struct sim_shown {
     const struct simulate_page *page;
     int32_t place;
     double propensity;
+    bool before_loop; /* chosen while the platform alone shows: no part of the truth */
 };
 
 struct sim_visit {
@@ -60,6 +61,7 @@ struct sim_visit {
     int32_t shown;
     uint32_t surface;
     int n_plans, next_plan;
+    struct sim_shown from; /* closed loop: where plans[0], an impression, comes from */
     struct sim_plan plans[PLANS];
 };
 
@@ -150,9 +152,8 @@ void sim_loop_make(struct simulate *s);
 void sim_loop_release(struct simulate *s);
 /* The next item on the user's page, which is read again when it is used up. */
 uint32_t sim_loop_next(struct simulate *s, const struct sim_visit *v, struct sim_shown *out);
-/* After the visit's plans for this item are made. */
-void sim_loop_note(struct simulate *s, const struct sim_visit *v, uint32_t item,
-                   const struct sim_shown *shown);
+/* When the impression v->plans[0] goes on the log: what is planned and never logged was not shown. */
+void sim_loop_note(struct simulate *s, const struct sim_visit *v);
 
 /* ---- simulate_json.c ---- */
 size_t sim_write_event(const struct simulate *s, const struct sim_visit *v,

@@ -1,0 +1,46 @@
+#!/usr/bin/env python3
+"""What a user is told who asks for something that cannot be: the exit code and the words that name the flag or setting. Needs no service."""
+import pathlib
+import subprocess
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+from rig import Rig  # noqa: E402
+
+rig = Rig("test_words")
+events, items, state = rig.work / "events.jsonl", rig.work / "items.jsonl", rig.work / "state"
+
+
+def refused(code, word, *words, **options):
+    """The verb ends with this code and says this word."""
+    done = rig.run(*words, **options)
+    said = done.stderr.decode()
+    rig.check(done.returncode == code and word in said, f"{' '.join(map(str, words[:3]))}: {code}, {word}", (done.returncode, said[-300:]))
+
+
+rig.simulate("--events", 3000, "--users", 100, "--items", 100, "--out", events, "--items-out", items)
+rig.run("replay", "pipelines/feed.yaml", events, "--items", items, "--checkpoint", state)
+
+refused(64, "nothing is left", "simulate", "--closed-loop", "--in-process", "--events", 1000, "--open-events", 100000, "--out", "/dev/null")
+refused(64, "add --closed-loop", "simulate", "--events", 1000, "--open-events", 10, "--out", "/dev/null")
+refused(64, "year 3000", "simulate", "--start", 32503680000000, "--events", 10, "--out", "/dev/null")
+refused(64, "--user U", "explain", "--checkpoint", state)
+refused(66, "no item", "inspect", "similar", "zzz", "--checkpoint", state)
+refused(64, "one item is asked", "inspect", "similar", "v1", "v2", "--checkpoint", state)
+refused(64, "1ms..36500d", "evaluate", events, "--outcome-window", "0ms")
+refused(64, "9007199254740991", "simulate", "--events", -1)
+for words in (["--help"], ["run", "--help"], ["version", "--commands"]):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([rig.zhiliu, *words], stdout=full, stderr=subprocess.PIPE)
+    rig.check(done.returncode == 74, f"{' '.join(words)} into a full disk is 74", done.returncode)
+
+for words in (["simulate", "--events", 1000000], ["simulate", "--closed-loop", "--in-process", "--events", 1000000], ["evaluate", events],
+              ["inspect", "users", "--checkpoint", state], ["version", "--commands"], ["replay", events]):
+    verb = subprocess.Popen([rig.zhiliu, *map(str, words)], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    verb.stdout.close()
+    said, code = verb.stderr.read().decode(), verb.wait()
+    rig.check(code == 0 and "cannot" not in said, f"{words[0]}, whose reader has left, ends with 0", (code, said[-200:]))
+
+done = rig.run("simulate", "--over-show", "football=16", "--in-process", "--open-events", 1000, "--events", 1000, "--out", "/dev/null")
+rig.check(done.returncode == 0, "all events may be open where an engine learns beside", done.returncode)
+rig.end()
