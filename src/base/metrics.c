@@ -203,6 +203,8 @@ static const struct row table[METRIC_N] = {
         "From the producer's sent_ms to the store's acknowledgement of the list that followed.", PLAIN, SECONDS(1)},
     [METRIC_FRESHNESS_LOG] = {"zhiliu_freshness_log_seconds", HISTOGRAM,
         "From the Kafka timestamp to the store's acknowledgement of the list that followed.", PLAIN, SECONDS(2)},
+    [METRIC_FEATURES_LEFT_OUT] = {"zhiliu_features_left_out_total", COUNTER,
+        "Tags, words and the like of described items that found no room: raise model.max_features.", PLAIN},
     [METRIC_CONVERSION_EXPOSURES] = {"zhiliu_conversion_exposures_total", COUNTER,
         "Watches that might have led to an enrolment or a purchase.", PLAIN},
     [METRIC_CONVERSIONS] = {"zhiliu_conversions_total", COUNTER,

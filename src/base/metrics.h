@@ -32,6 +32,7 @@ enum metric {
     METRIC_STAGE_SECONDS,        /* histogram, label enum metric_stage */
     METRIC_FRESHNESS_SENT,       /* histogram, seconds from sent_ms to the store's answer */
     METRIC_FRESHNESS_LOG,        /* histogram, seconds from the Kafka timestamp to that */
+    METRIC_FEATURES_LEFT_OUT,    /* counter: traits that found no room */
     METRIC_CONVERSION_EXPOSURES, /* counter */
     METRIC_CONVERSIONS, /* counter, label 0 credited to an exposure 1 not 2 no course is known */
     METRIC_CONVERSION_REFUNDS, /* counter, label 0 of a remembered conversion 1 of another */

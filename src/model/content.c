@@ -18,6 +18,8 @@
 
 #include "base/check.h"
 #include "base/hash.h"
+#include "base/log.h"
+#include "base/metrics.h"
 #include "base/vec.h"
 #include "model/adagrad.h"
 
@@ -121,14 +123,27 @@ static uint32_t *slot_of(const struct content *t, uint64_t key)
     }
 }
 
+static void no_room(const struct content *t)
+{
+    metrics_add(METRIC_FEATURES_LEFT_OUT, 0, 1);
+    LOG(WARN, "model",
+        "the table of tags, words and the like is full: new ones are not learned from; raise "
+        "model.max_features (%u)",
+        t->max_features);
+}
+
 /* ZL_NO_INDEX: there is no room, or make is false and it is not there. */
 static uint32_t find_feature(struct content *t, uint64_t key, bool make)
 {
     uint32_t *slot = slot_of(t, key);
     if (*slot)
         return *slot - 1;
-    if (!make || t->n_features == t->max_features)
+    if (!make)
         return ZL_NO_INDEX;
+    if (t->n_features == t->max_features) {
+        no_room(t);
+        return ZL_NO_INDEX;
+    }
     uint32_t feature = t->n_features;
     rows_touch(&t->track, feature);
     t->n_features++;

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "base/metrics.h"
 #include "base/vec.h"
 #include "model/model_priv.h"
 #include "support/copied_rows.h"
@@ -282,12 +283,16 @@ static void adversarial_weight_zero_changes_nothing_and_more_moves_the_rows(void
     model_close(without);
 }
 
-static void a_feature_beyond_the_limit_is_left_out(void **state)
+static void a_feature_beyond_the_limit_is_left_out_and_counted(void **state)
 {
     (void)state;
     struct model *m = open_model();
+    uint64_t before = metrics_count(METRIC_FEATURES_LEFT_OUT, 0);
     for (uint32_t i = 0; i < 100; i++)
         model_describe(m, i, (uint64_t[]){1000 + i}, 1, 0, NULL);
+    assert_int_equal(metrics_count(METRIC_FEATURES_LEFT_OUT, 0) - before, 100 - 64);
+    model_describe_again(m, 70, (uint64_t[]){1070}, 1, 0, NULL); /* after a load: counted already */
+    assert_int_equal(metrics_count(METRIC_FEATURES_LEFT_OUT, 0) - before, 100 - 64);
     assert_int_equal(m->content.n_features, 64);
     assert_true(content_has(&m->content, 63));
     assert_false(content_has(&m->content, 64));
@@ -328,7 +333,7 @@ int main(void)
         cmocka_unit_test(learning_with_content_goes_on_from_copied_rows_to_the_same_bytes),
         cmocka_unit_test(adversarial_weight_zero_changes_nothing_and_more_moves_the_rows),
         cmocka_unit_test(a_modality_of_hardly_any_length_is_none),
-        cmocka_unit_test(a_feature_beyond_the_limit_is_left_out),
+        cmocka_unit_test(a_feature_beyond_the_limit_is_left_out_and_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
