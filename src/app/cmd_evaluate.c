@@ -174,6 +174,8 @@ int cmd_evaluate(const struct args *args)
         code = runs_open(args, against, n, &other);
     if (code == 0)
         log_setup(LOG_WARN, (enum log_format)ours.cfg.log.format);
+    if (code == 0)
+        args_no_dead_letters(args, &ours.cfg);
     if (code == 0 && (args_on(args, "ips") || args_on(args, "snips"))) {
         code = evaluate_ips_command(args, &ours.cfg);
     } else if (code == 0 && args_on(args, "similar")) {

@@ -2,6 +2,7 @@
  * code that serves. What is drawn by chance is keyed by the version of a list: that of the list in the store when it can be read, else the
  * one that a first start would give it, and then the drawn places may differ. JSON: one object a line. */
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 
 #include "app/commands.h"
@@ -51,11 +52,24 @@ static void print_json(const struct engine *e, int place, const struct rank_expl
     puts("}");
 }
 
+static void print_heading(void)
+{
+    puts("place item                score  how it came to its place\n"
+         "      = its parts, whose sum is the score; those of 0 are left out\n"
+         "      after the items of the history that pull most, with what each adds to the core");
+}
+
+static void print_part(const char *name, double part)
+{
+    if (fabs(part) >= 0.0005) /* else it would read 0.000 */
+        printf(" %s %+.3f", name, part);
+}
+
 static void print_text(const struct engine *e, int place, const struct rank_explained *x,
                        const struct explain_stored *stored)
 {
     struct zl_span id = ids_name(engine_items(e), x->item);
-    printf("%3d  %-16.*s %8.3f  %s", place, (int)id.len, id.ptr, (double)x->score, slots[x->slot]);
+    printf("%5d %-16.*s %8.3f  %s", place, (int)id.len, id.ptr, (double)x->score, slots[x->slot]);
     if (x->propensity > 0)
         printf(" with probability %.4g", x->propensity);
     if (x->passed != ZL_NO_INDEX) {
@@ -67,14 +81,16 @@ static void print_text(const struct engine *e, int place, const struct rank_expl
         printf("; not on the list in the store");
     else if (there != place)
         printf("; place %d in the store", there);
-    printf("\n     ");
+    printf("\n      =");
     for (int k = 0; k < MODEL_PARTS; k++)
-        printf(" %s %+.2f", parts[k], (double)x->parts[k]);
-    printf(" surface %+.2f conversion %+.2f penalty %+.2f\n     ", (double)x->surface,
-           (double)x->conversion, -(double)x->penalty);
+        print_part(parts[k], (double)x->parts[k]);
+    print_part("surface", (double)x->surface);
+    print_part("conversion", (double)x->conversion);
+    print_part("penalty", -(double)x->penalty);
     for (int i = 0; i < x->n_reasons; i++) {
         struct zl_span h = ids_name(engine_items(e), x->reasons[i].item);
-        printf(" after %.*s %+.2f", (int)h.len, h.ptr, (double)x->reasons[i].core);
+        printf("%s %.*s %+.3f", i ? "," : "\n      after", (int)h.len, h.ptr,
+               (double)x->reasons[i].core);
     }
     putchar('\n');
 }
@@ -144,6 +160,8 @@ static int explain(const struct args *args, const struct config *cfg, struct eng
     int n =
         rank_explain(engine_rank(e), user, has_stored ? &stored.version : &v, list, ZL_MAX_LIST);
     bool json = args_text(args, "format")[0] == 'j';
+    if (!json)
+        print_heading();
     for (int i = 0; i < n; i++)
         (json ? print_json : print_text)(e, i + 1, &list[i], has_stored ? &stored : NULL);
     if (has_stored)

@@ -128,6 +128,22 @@ static int fail(enum zl_status st, const struct zl_error *err)
     return zl_exit_code(st);
 }
 
+/* A folder that was used before is gone on from; whether it is the same log nobody can tell here. */
+static void say_state(const struct engine *e, const char *folder, const char *file)
+{
+    const struct zl_positions *all = engine_positions(e);
+    long long next = 0;
+    for (int i = 0; i < all->n; i++)
+        if (all->at[i].topic == ZL_TOPIC_EVENTS && all->at[i].partition == 0)
+            next = all->at[i].next;
+    fprintf(stderr, "zhiliu replay: %s holds a state already: continues at ", folder);
+    if (file)
+        fprintf(stderr, "line %lld of %s", next + 1, file);
+    else
+        fputs("its offsets", stderr);
+    fputs("; of another log the two would be mixed: give another folder then\n", stderr);
+}
+
 static int replay(const struct args *args, const struct config *cfg, const char *file)
 {
     struct zl_error err = {""};
@@ -153,6 +169,8 @@ static int replay(const struct args *args, const struct config *cfg, const char 
     enum zl_status st = engine_open(cfg, &opt, &e, &err);
     if (st != ZL_OK)
         return fail(st, &err);
+    if (path && !from_text && engine_moment(e) > 0)
+        say_state(e, path, file ? file : cfg->source.kind == 1 ? cfg->source.file : NULL);
     int64_t start_ns = clock_monotonic_ns();
     st = engine_run(e, &err);
     double seconds = (double)(clock_monotonic_ns() - start_ns) * 1e-9;
@@ -190,6 +208,7 @@ int cmd_replay(const struct args *args)
     int code = args_config_file(args, pipeline, &cfg);
     if (code == 0) {
         log_setup(LOG_WARN, (enum log_format)cfg.log.format);
+        args_no_dead_letters(args, &cfg);
         code = replay(args, &cfg, file);
     }
     config_release(&cfg);

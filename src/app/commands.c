@@ -564,6 +564,14 @@ int args_config_file(const struct args *args, const char *file, struct config *c
     return zl_exit_code(config_parse("defaults", "", 0, args->set, args->n_set, cfg, stderr));
 }
 
+void args_no_dead_letters(const struct args *args, const struct config *cfg)
+{
+    if (cfg->dead_letters.file && *cfg->dead_letters.file)
+        fprintf(stderr,
+                "zhiliu %s: dead_letters.file has no effect here: only run writes dead letters\n",
+                args->verb);
+}
+
 int args_config(const struct args *args, struct config *cfg)
 {
     ASSERT(args->n_words > 0); /* the verb's table says so */

@@ -33,6 +33,8 @@ int64_t args_ms(const struct args *args, const char *flag); /* "60s", "5ms", "24
 int args_config(const struct args *args, struct config *cfg);
 /* The same for a pipeline that stands elsewhere on the line. NULL: the table's defaults and --set. */
 int args_config_file(const struct args *args, const char *file, struct config *cfg);
+/* Of replay and evaluate, which write no dead letters: says so when dead_letters.file is set. */
+void args_no_dead_letters(const struct args *args, const struct config *cfg);
 
 /* The command line to *args; 0, or the exit code after words on stderr. *done: all was said already (--help): exit 0. */
 int commands_parse(int argc, char **argv, struct args *args, bool *done);

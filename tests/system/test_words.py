@@ -29,6 +29,16 @@ refused(66, "no item", "inspect", "similar", "zzz", "--checkpoint", state)
 refused(64, "one item is asked", "inspect", "similar", "v1", "v2", "--checkpoint", state)
 refused(64, "1ms..36500d", "evaluate", events, "--outcome-window", "0ms")
 refused(64, "9007199254740991", "simulate", "--events", -1)
+again = rig.run("replay", "pipelines/feed.yaml", events, "--items", items, "--checkpoint", state, "--set", f"dead_letters.file={state}.dead")
+rig.check(again.returncode == 0 and f"continues at line 3001 of {events}" in again.stderr.decode(), "a folder used again is said to be")
+rig.check("dead_letters.file has no effect here" in again.stderr.decode(), "replay says that it writes no dead letters")
+said = rig.run("explain", "--user", "u1", "--checkpoint", state, "--offline").stdout.decode().splitlines()
+sums = [sum(float(w) for w in line.split()[1:] if w[0] in "+-") for line in said if line.startswith("      = ") and "its parts" not in line]
+scores = [float(line.split()[2]) for line in said[3:] if line[:5].strip().isdigit()]
+rig.check(said and said[0].startswith("place item") and len(scores) > 20 and len(sums) == len(scores)
+          and all(abs(a - b) < 0.006 for a, b in zip(sums, scores)), "explain's parts add up to the score", (said[:6], len(sums), len(scores)))
+rig.check(not any(" +0.000" in line or " -0.000" in line for line in said if line.startswith("      =")), "parts of 0 are left out")
+
 for words in (["--help"], ["run", "--help"], ["version", "--commands"]):
     with open("/dev/full", "w") as full:
         done = subprocess.run([rig.zhiliu, *words], stdout=full, stderr=subprocess.PIPE)
