@@ -175,6 +175,15 @@ static void leave_for_a_while(struct kafka_source *k)
     k->back_ns = clock_monotonic_ns() + (k->session_ms + 2000) * MS;
 }
 
+/* An engine waits for its events; a replay of a log that is not there has no end to wait for. */
+static void judge_missing(struct kafka_source *k)
+{
+    if (!k->base.cfg.alone)
+        warn_missing(k, ZL_TOPIC_EVENTS, "waiting for it");
+    else if (k->answer.complete)
+        source_kafka_client_fail(k, ZL_ENOENT, k->trouble);
+}
+
 /* How much may be fetched ahead of a partition depends on how many there are, so the client is made when that is known. */
 static void open_events(struct kafka_source *k)
 {
@@ -184,7 +193,7 @@ static void open_events(struct kafka_source *k)
              n[ZL_TOPIC_EVENTS] == 0 ? "topic %s is not there" : "asking for the partitions of %s",
              k->base.cfg.topics[ZL_TOPIC_EVENTS]);
     if (n[ZL_TOPIC_EVENTS] == 0)
-        warn_missing(k, ZL_TOPIC_EVENTS, "waiting for it");
+        judge_missing(k);
     if (n[ZL_TOPIC_EVENTS] <= 0 || !k->answer.complete)
         return;
     if (source_kafka_client_open(k, n[ZL_TOPIC_EVENTS] + n[ZL_TOPIC_CONTROLS], &err) != ZL_OK)
@@ -314,12 +323,6 @@ static void assign_alone(struct kafka_source *k)
     snprintf(k->trouble, sizeof k->trouble, "asking where the log ends");
     if (!k->answer.complete)
         return; /* the scout is at it */
-    if (k->answer.n_partitions[ZL_TOPIC_EVENTS] == 0) {
-        char text[300];
-        snprintf(text, sizeof text, "topic %s is not there", k->base.cfg.topics[ZL_TOPIC_EVENTS]);
-        source_kafka_client_fail(k, ZL_ENOENT, text);
-        return;
-    }
     if (!k->stop)
         find_ends(k);
     if (!k->stop)
