@@ -138,6 +138,7 @@ static void look_at_courses(const struct config *c, struct config_warnings *out)
     int64_t most = c->policy.courses.most, least = c->policy.courses.least,
             distance = c->policy.courses.distance, n = c->rank.n;
     int64_t step = distance > 1 ? distance : 1;
+    int64_t fit = (n - 1) / step + 1;
     if (most >= n)
         warn(out, "policy.courses.most", "%lld has no effect: a list has rank.n %lld places",
              (long long)most, (long long)n);
@@ -146,11 +147,11 @@ static void look_at_courses(const struct config *c, struct config_warnings *out)
     else if (distance > 1 && most >= 0 && most <= 1)
         warn(out, "policy.courses.distance", "has no effect: policy.courses.most is %lld",
              (long long)most);
-    if (least > 0 && (least - 1) * step + 1 > n)
+    if (least > fit)
         warn(out, "policy.courses.least",
              "%lld cannot be kept: with policy.courses.distance %lld a list of rank.n %lld holds "
              "%lld",
-             (long long)least, (long long)distance, (long long)n, (long long)((n - 1) / step + 1));
+             (long long)least, (long long)distance, (long long)n, (long long)fit);
 }
 
 static void look_at_fresh(const struct config *c, struct config_warnings *out)
