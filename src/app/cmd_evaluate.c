@@ -56,6 +56,40 @@ static enum zl_status check_flags(const struct args *args, struct zl_error *err)
     return idle ? zl_fail(err, ZL_EUSAGE, "--%s and --%s do not go together", asked, idle) : ZL_OK;
 }
 
+static bool has_ials(const struct evaluate_rival_names *rivals)
+{
+    for (int i = 0; i < rivals->n; i++)
+        if (strncmp(rivals->names[i], "ials", 4) == 0)
+            return true;
+    return false;
+}
+
+/* A flag that changes nothing was given for a reason, and the figures would pass for an answer to it. */
+static enum zl_status check_idle(const struct args *args, const struct evaluate_plan *plan,
+                                 struct zl_error *err)
+{
+    bool ips = args_on(args, "ips") || args_on(args, "snips");
+    bool ials = has_ials(&plan->rivals), prequential = plan->protocol == EVALUATE_PREQUENTIAL;
+    const struct {
+        const char *flag;
+        bool used;
+        const char *without;
+    } rules[] = {
+        {"retrain", ials, "is for --baseline ials or ials+popularity, which is not asked for"},
+        {"retrain-window", ials,
+         "is for --baseline ials or ials+popularity, which is not asked for"},
+        {"policy", ips, "is for --ips and --snips, of which neither is given"},
+        {"outcome", ips, "is for --ips and --snips, of which neither is given"},
+        {"outcome-window", ips, "is for --ips and --snips, of which neither is given"},
+        {"skip", prequential,
+         "is for --protocol prequential: the others say themselves what is tested"},
+    };
+    for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++)
+        if (!rules[i].used && args_given(args, rules[i].flag))
+            return zl_fail(err, ZL_EUSAGE, "--%s %s", rules[i].flag, rules[i].without);
+    return ZL_OK;
+}
+
 static enum zl_status plan_of(const struct args *args, struct evaluate_plan *out,
                               struct zl_error *err)
 {
@@ -73,7 +107,8 @@ static enum zl_status plan_of(const struct args *args, struct evaluate_plan *out
     if (out->items_file)
         TRY(check_file("--items", out->items_file, err));
     TRY(score_types_parse(args_text(args, "score"), &out->types, err));
-    return evaluate_rivals_parse(args_text(args, "baseline"), &out->rivals, err);
+    TRY(evaluate_rivals_parse(args_text(args, "baseline"), &out->rivals, err));
+    return check_idle(args, out, err);
 }
 
 /* One configuration over all seeds. Owned by the caller, for runs_release. */

@@ -204,6 +204,12 @@ int cmd_replay(const struct args *args)
                            "zhiliu replay: one pipeline (.yaml) and one file of events at most\n"),
                    64;
     }
+    const char *idle = args_given(args, "every")  ? "every"
+                       : args_given(args, "skip") ? "skip"
+                                                  : NULL;
+    if (idle && !args_on(args, "score"))
+        return fprintf(stderr, "zhiliu replay: --%s is for --score, which is not given\n", idle),
+               64;
     struct config cfg;
     int code = args_config_file(args, pipeline, &cfg);
     if (code == 0) {

@@ -523,6 +523,13 @@ const char *args_text(const struct args *args, const char *name)
     return from_env && *from_env ? from_env : flag->def;
 }
 
+bool args_given(const struct args *args, const char *name)
+{
+    int slot;
+    known_flag(args, name, &slot);
+    return args->values[slot] != NULL;
+}
+
 bool args_on(const struct args *args, const char *name)
 {
     int slot;

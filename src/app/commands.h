@@ -24,7 +24,8 @@ struct args {
 /* Value of a flag of the table ("rate", without dashes): what was given, else the table's default, else NULL. The flag must be
  * in the verb's table (ASSERT). Numbers and lengths of time were checked against the table's range already. */
 const char *args_text(const struct args *args, const char *flag);
-bool args_on(const struct args *args, const char *flag); /* a switch was given */
+bool args_given(const struct args *args, const char *flag); /* on the command line, not a default */
+bool args_on(const struct args *args, const char *flag);    /* a switch was given */
 int64_t args_integer(const struct args *args, const char *flag);
 double args_number(const struct args *args, const char *flag);
 int64_t args_ms(const struct args *args, const char *flag); /* "60s", "5ms", "24h" */

@@ -8,6 +8,8 @@
 enum zl_status score_types_parse(const char *text, uint32_t *types, struct zl_error *err)
 {
     *types = 0;
+    if (text && *text == '\0')
+        return zl_fail(err, ZL_EUSAGE, "--score: no event type is given");
     while (text && *text) {
         size_t len = strcspn(text, ",");
         int type = zl_event_type_of((struct zl_span){text, len});

@@ -191,6 +191,16 @@ def refused():
                         ('--similar', '--protocol=kfold'), ('--ips', '--seeds=2')):
         out = run(asked, idle)
         check('%s and %s together are exit 64' % (asked, idle), out.returncode == 64 and 'do not go together' in out.stderr, out.stderr)
+    for sentence, more in (('--retrain without ials', ['--retrain', '500', '--baseline', 'bpr']), ('--retrain-window without ials', ['--retrain-window', '9']),
+                           ('--policy without --ips', ['--policy', 'uniform']), ('--outcome without --ips', ['--outcome', 'like']),
+                           ('--outcome-window without --ips', ['--outcome-window', '5m']), ('--skip in a holdout', ['--protocol', 'holdout', '--skip', '0.3']),
+                           ('--skip in k-fold', ['--protocol', 'kfold', '--skip', '0']), ('--score of nothing', ['--score', ''])):
+        out = run(*more)
+        check('%s is exit 64 and named' % sentence, out.returncode == 64 and more[0 if more[0] != '--protocol' else 2] in out.stderr and not out.stdout, out)
+    for more in (['--every', '5'], ['--skip', '0']):
+        out = subprocess.run([ZHILIU, 'replay', EVENTS, *more], capture_output=True, text=True)
+        check('replay %s without --score is exit 64' % more[0], out.returncode == 64 and more[0] in out.stderr and '--score' in out.stderr, out)
+    check('--retrain with ials is taken', run('--retrain', '5000', '--baseline', 'ials', '--every', '9').returncode == 0)
     bad, empty = os.path.join(WORK, 'bad.jsonl'), os.path.join(WORK, 'empty.jsonl')
     with open(bad, 'w') as f:
         f.write('{bad\n' * 10)

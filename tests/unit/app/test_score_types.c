@@ -26,7 +26,7 @@ static void names_between_commas_become_bits(void **state)
 static void a_word_that_is_no_type_is_named(void **state)
 {
     (void)state;
-    static const char *const bad[] = {"lik", "like,", ",like", "coin,,like", "like, coin"};
+    static const char *const bad[] = {"", "lik", "like,", ",like", "coin,,like", "like, coin"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         struct zl_error err;
         uint32_t types;
