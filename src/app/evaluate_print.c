@@ -9,8 +9,8 @@
 #include "app/refused.h"
 
 /* Names of the ranks of rank/rank.h. */
-static const char *const part_names[RANK_N_PARTS] = {"mix", "core", "cooccurrence", "popularity",
-                                                     "content"};
+static const char *const part_names[RANK_N_PARTS] = {"mix",        "core",    "cooccurrence",
+                                                     "popularity", "content", "subjects"};
 static const char *const length_names[EVALUATE_LENGTHS] = {"0", "1-4", "5-19", "20+"};
 
 enum zl_status evaluate_report_make(const struct evaluate_plan *plan, const char *pipeline,

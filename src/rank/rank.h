@@ -61,7 +61,15 @@ void rank_learn_mix(struct rank *r, const struct zl_event *ev);
 
 #define RANK_TOP 10
 #define RANK_COLD 5U /* an item with at most this many positives is cold */
-enum rank_part { RANK_MIX, RANK_CORE, RANK_COOCCUR, RANK_POPULARITY, RANK_CONTENT, RANK_N_PARTS };
+enum rank_part {
+    RANK_MIX,
+    RANK_CORE,
+    RANK_COOCCUR,
+    RANK_POPULARITY,
+    RANK_CONTENT,
+    RANK_SUBJECTS,
+    RANK_N_PARTS
+};
 
 /* How the model would have served an event, before it learns from it. */
 struct rank_result {

@@ -85,6 +85,15 @@ static double rank_content(struct rank *r, const struct query *q, uint32_t item)
     return rank_dense(r, q, item, scores);
 }
 
+/* By the tags and categories of the history; the user's lie ready until candidates_done(). */
+static double rank_subjects(struct rank *r, const struct query *q, uint32_t item)
+{
+    float *scores = r->queries[1].core;
+    for (uint32_t i = 0; i < r->pack.n_items; i++)
+        model_subjects(r->model, &i, 1, &scores[i]);
+    return rank_dense(r, q, item, scores);
+}
+
 static double rank_frozen(struct rank *r, const struct query *q, uint32_t item)
 {
     float *scores = r->queries[1].core;
@@ -148,6 +157,7 @@ void rank_of(struct rank *r, uint32_t user, uint32_t item, struct rank_result *o
         out->ranks[RANK_COOCCUR] =
             rank_dense(r, q, item, (const float *)(const void *)r->sums.rows);
         out->ranks[RANK_CONTENT] = rank_content(r, q, item);
+        out->ranks[RANK_SUBJECTS] = rank_subjects(r, q, item);
         out->ranks[RANK_POPULARITY] = rank_popular(r, q, item);
         rank_cold(r, q, item, out);
         if (r->frozen)

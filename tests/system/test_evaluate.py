@@ -3,6 +3,7 @@
 configurations held against each other, items that enter at their time. Needs no service."""
 import json
 import os
+import random
 import subprocess
 import sys
 import tempfile
@@ -141,6 +142,32 @@ def always_new():
     check('an item that enters with the tested event is a miss for everyone', hits == [0, 0, 0], hits)
 
 
+def subjects():
+    """Everybody wants one of four tags and chooses at random within it, once for each of 20 items: 5 of them are left for the last choice."""
+    def parts(**described):
+        events, items = os.path.join(WORK, 'tags.jsonl'), os.path.join(WORK, 'tags-items.jsonl')
+        rng = random.Random(3)
+        with open(items, 'w') as f:
+            for i in range(80):
+                f.write(json.dumps({'item_id': 'v%d' % i, **{key: value(i) for key, value in described.items()}}) + '\n')
+        with open(events, 'w') as f:
+            wanted = [(u, i) for u in range(60) for i in rng.sample(range(u % 4, 80, 4), 15)]
+            rng.shuffle(wanted)
+            for n, (u, i) in enumerate(wanted):
+                f.write(json.dumps({'event_id': 'e%d' % n, 'type': 'like', 'user_id': 'u%d' % u, 'item_id': 'v%d' % i, 'ts': 1700000000000 + n * 1000}) + '\n')
+        return evaluate(events=events, items=items)
+
+    tagged, bare = parts(tags=lambda i: ['t%d' % (i % 4)]), parts()
+    check('the part by subjects knows what the tags say', tagged['parts']['subjects']['hr@10'] > 0.6, tagged['parts'])
+    check('and without tags nothing', bare['parts']['subjects']['hr@10'] < 0.25, bare['parts'])
+    check('it is there by length of history', all('subjects' in p for p in tagged['parts_by_history'].values()))
+    check('who has no history has no subjects', tagged['parts_by_history']['0']['subjects'] < 0.3, tagged['parts_by_history'])
+    best = max(p['hr@10'] for p in tagged['parts'].values())
+    check('it counts for the gain over the best part', best == tagged['parts']['subjects']['hr@10'] and
+          abs(tagged['gain_over_best_part'] - (tagged['overall']['hr@10'] / best - 1)) < 1e-3, tagged['parts'])
+    check('text has a row of it', '\n  subjects ' in run('--every', '20').stdout)
+
+
 def frozen():
     one = evaluate('--freeze-items', '1')
     check('rows copied at each positive are the live ones', one['frozen']['hr@10'] == one['parts']['core']['hr@10'], one['frozen'])
@@ -244,6 +271,7 @@ def main():
     against()
     entering()
     always_new()
+    subjects()
     frozen()
     plot(whole)
     out = run('--score', 'likes')
