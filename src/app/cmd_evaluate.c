@@ -137,6 +137,19 @@ static void runs_release(struct runs *r)
     config_release(&r->cfg);
 }
 
+/* The scorer alone is tested (rank_of), so two pipelines that differ in their policies alone are equal here. */
+static void say_idle_policy(const struct runs *r)
+{
+    char keys[400];
+    int n = config_changed(&r->cfg, "policy", keys, sizeof keys);
+    if (n > 0)
+        fprintf(stderr,
+                "zhiliu evaluate: %s%s%s %s no effect on these figures: the score alone is tested, "
+                "without chance, business value and rules\n",
+                r->pipeline ? r->pipeline : "", r->pipeline ? ": " : "", keys,
+                n > 1 ? "have" : "has");
+}
+
 static enum zl_status run_seed(struct runs *r, const struct evaluate_plan *plan, int s,
                                int64_t seed, struct zl_error *err)
 {
@@ -153,6 +166,9 @@ static enum zl_status run_all(const struct evaluate_plan *plan, struct runs *r, 
     struct evaluate_comparison comparison;
     struct evaluate_plan alone = *plan;
     int64_t first = r->cfg.model.seed;
+    say_idle_policy(r);
+    if (other)
+        say_idle_policy(other);
     alone.rivals.n = 0; /* baselines do not depend on the configuration: once is enough */
     for (int s = 0; s < r->n; s++) {
         TRY(run_seed(r, plan, s, first + s, err));

@@ -146,6 +146,9 @@ void config_release(struct config *c);
 /* What makes a checkpoint another pipeline's: a hash of the keys that shape state (k, history, features, window, seed ...). */
 uint64_t config_fingerprint(const struct config *c);
 
+/* The keys of a section ("policy"; one of numbers and choices only) that are not at their defaults, with commas between, into out (cut to len);
+ * how many. */
+int config_changed(const struct config *c, const char *section, char *out, size_t len);
 void config_print_schema(FILE *out);                  /* JSON Schema, draft 2020-12 */
 void config_print_reference(FILE *out);               /* Markdown of docs/reference/config.md */
 void config_print_help(FILE *out);                    /* one line a key, for --help */

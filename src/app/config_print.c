@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "app/config_priv.h"
+#include "base/check.h"
 
 static const char *type_name(const struct config_row *row)
 {
@@ -333,4 +334,35 @@ void config_print(const struct config *c, FILE *out)
         fputc('\n', out);
         last = row->key;
     }
+}
+
+/* ---- what is not as it comes ---- */
+
+static bool in_section(const char *key, const char *section)
+{
+    size_t len = strlen(section);
+    return strncmp(key, section, len) == 0 && key[len] == '.';
+}
+
+int config_changed(const struct config *c, const char *section, char *out, size_t len)
+{
+    char ours[CONFIG_FORMAT], theirs[CONFIG_FORMAT];
+    struct config def = {.source = {0}};
+    struct config_problem why;
+    size_t at = 0;
+    int n = 0;
+    out[0] = '\0';
+    for (int i = 0; i < config_table_count(); i++) {
+        const struct config_row *row = config_table_row(i);
+        if (!in_section(row->key, section))
+            continue;
+        ASSERT(config_value_store(row, row->def, &def, &why));
+        if (strcmp(config_value_format(row, c, ours), config_value_format(row, &def, theirs)) == 0)
+            continue;
+        if (at < len)
+            at += (size_t)snprintf(out + at, len - at, "%s%s", n ? ", " : "", row->key);
+        n++;
+    }
+    config_release(&def);
+    return n;
 }

@@ -168,6 +168,19 @@ def subjects():
     check('text has a row of it', '\n  subjects ' in run('--every', '20').stdout)
 
 
+def idle_policy(whole):
+    """Figures are of the score alone, and who sets a policy is told so."""
+    said = 'policy.mmr, policy.category.most have no effect on these figures'
+    out = run('--format', 'json', '--set', 'policy.mmr=5', '--set', 'policy.category.most=1')
+    check('a policy changes no figure', json.loads(out.stdout)['overall'] == whole['overall'])
+    check('and that is said in one line', out.stderr.count('\n') == 1 and said in out.stderr, out.stderr)
+    other = os.path.join(WORK, 'policy.yaml')
+    with open('pipelines/feed.yaml') as f, open(other, 'w') as g:
+        g.write(f.read() + '\npolicy: {mmr: 5}\n')
+    out = run('--pipeline', 'pipelines/feed.yaml', '--against', other, '--every', '9')
+    check('of the second configuration too, by its name', out.stderr.count('\n') == 1 and other + ': policy.mmr has no effect' in out.stderr, out.stderr)
+
+
 def frozen():
     one = evaluate('--freeze-items', '1')
     check('rows copied at each positive are the live ones', one['frozen']['hr@10'] == one['parts']['core']['hr@10'], one['frozen'])
@@ -272,6 +285,7 @@ def main():
     entering()
     always_new()
     subjects()
+    idle_policy(whole)
     frozen()
     plot(whole)
     out = run('--score', 'likes')

@@ -469,6 +469,23 @@ static void every_key_stands_in_schema_help_and_print(void **state)
     free(texts[1]);
 }
 
+static void what_a_section_has_beside_its_defaults_is_named(void **state)
+{
+    (void)state;
+    struct config c;
+    char keys[100];
+    const char *set[] = {"policy.mmr=0.5", "policy.fresh.age=72h", "policy.category.most=3",
+                         "rank.n=30"};
+    assert_int_equal(config_parse("t", "", 0, set, 4, &c, stderr), ZL_OK);
+    assert_int_equal(config_changed(&c, "policy", keys, sizeof keys), 2); /* 72h is the default */
+    assert_string_equal(keys, "policy.mmr, policy.category.most");
+    assert_int_equal(config_changed(&c, "policy", keys, 8), 2);
+    assert_string_equal(keys, "policy.");
+    assert_int_equal(config_changed(&c, "polic", keys, sizeof keys), 0);
+    assert_string_equal(keys, "");
+    config_release(&c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -494,6 +511,7 @@ int main(void)
         cmocka_unit_test(an_error_of_set_names_the_set_and_points_into_it),
         cmocka_unit_test(the_reference_page_is_what_the_program_prints),
         cmocka_unit_test(every_key_stands_in_schema_help_and_print),
+        cmocka_unit_test(what_a_section_has_beside_its_defaults_is_named),
     };
     clean_environment();
     return cmocka_run_group_tests(tests, NULL, NULL);
