@@ -1,4 +1,4 @@
-/* Stands for src/model/model.c, users.c, items.c, window.c, popularity.c: what one event does to the rows, and that rows come back. */
+/* Stands for src/model/model.c, asked.c and items.c: what one event does to the rows of users, items, window and popularity together, and that rows come back. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
