@@ -150,7 +150,7 @@ static void take_given(struct kafka_source *k)
     set_part(k, 0);
     k->n_events = count_given(k, ZL_TOPIC_EVENTS);
     k->trouble[0] = '\0';
-    if (count_given(k, ZL_TOPIC_CONTROLS) > 0)
+    if (k->asked[ZL_TOPIC_CONTROLS])
         LOG(INFO, ROOM, "following %d partitions of %s and %d of %s", k->n_events,
             k->base.cfg.topics[ZL_TOPIC_EVENTS], count_given(k, ZL_TOPIC_CONTROLS),
             k->base.cfg.topics[ZL_TOPIC_CONTROLS]);
