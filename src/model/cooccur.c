@@ -15,6 +15,8 @@
 #define FULL (COOCCUR_ENTRIES - 1U)
 #define FIRST_CAPACITY 8U
 #define STALE_HALF_LIVES 8.0 /* a row this old is rescaled before it is added to */
+#define NEXT_OLDER 0.9f /* what an item one place further back in the history is tied by */
+#define BACK 0.5f       /* and of that, from the chosen one back: what comes after says more */
 
 enum zl_status cooccur_init(struct cooccur *c, uint32_t max_items, struct zl_error *err)
 {
@@ -159,9 +161,9 @@ void cooccur_link(struct cooccur *c, uint32_t chosen, const uint32_t *history, i
         __builtin_prefetch(own->slots + home(own, history[l]), 1);
     }
     special_exp2_all(age, age, 1 + n);
-    for (int l = 0; l < n; l++, weight *= 0.9f) {
+    for (int l = 0; l < n; l++, weight *= NEXT_OLDER) {
         add(rows[l], chosen, weight * (float)age[1 + l]);
-        add(own, history[l], 0.5f * weight * (float)age[0]);
+        add(own, history[l], BACK * weight * (float)age[0]);
     }
 }
 

@@ -8,6 +8,10 @@
 #include "base/special.h"
 #include "model/model_priv.h"
 
+/* Ties are divided by count^0.3: at 0 what everybody meets stands on every list, at 1 what nobody else
+ * met does. */
+#define DAMPING 0.3
+
 static double age(const struct model *m, int h)
 {
     return m->decay.now[h];
@@ -23,7 +27,7 @@ static void count_for_cooccur(struct model *m, struct item_stats *s, double weig
 {
     double t = m->decay.now[DECAY_COOCCUR], count = special_exp2(s->count - t) + weight;
     s->count = t + special_log2(count);
-    s->damp = (float)special_exp2(-0.3 * special_log2(count + 1));
+    s->damp = (float)special_exp2(-DAMPING * special_log2(count + 1));
 }
 
 void model_popularity(const struct model *m, uint32_t from, uint32_t n, float *scores)
