@@ -1,13 +1,17 @@
 /* The bag is cut in two passes. Scores are counted in bins of equal width, which says in which bin the n-th best lies; then all above that
  * bin stay, and only the few of that bin are compared with each other. Neither pass has a branch that depends on the scores: a heap's
- * branches do, and each that a processor foretells wrongly costs as much as moving ten entries. */
+ * branches do, and each that a processor foretells wrongly costs as much as moving ten entries.
+ *
+ * Equal scores are the other case: to somebody without a history all items that nobody chose yet are worth the same. Each that comes to
+ * a bag that was cut is compared with the worst kept, once, and nearly all fall out by that. */
 #include "base/topk.h"
 
 #include <math.h>
 #include <string.h>
 
 #define BINS 64
-#define EDGE 64 /* entries of one bin that are compared; more (many equal scores): all are sorted */
+#define EDGE                                                                                       \
+    64 /* entries of one bin that are compared; more (many equal scores): the best of all are selected */
 
 static bool better(const struct topk *t, struct topk_entry a, struct topk_entry b)
 {
@@ -127,19 +131,78 @@ static void keep_above(struct topk_bag *b, const struct bins *s, int edge_bin, i
     memcpy(b->entries + above, edge, (size_t)(b->n_best - above) * sizeof *edge);
 }
 
+static void swap(struct topk_entry *a, struct topk_entry *b)
+{
+    struct topk_entry e = *a;
+    *a = *b;
+    *b = e;
+}
+
+/* Hoare's selection: the n_best best of the bag come first. The middle is the pivot, since entries often come in the order of names. */
+static void select_best(const struct topk_bag *b)
+{
+    const struct topk t = {.before = b->before, .ctx = b->ctx};
+    struct topk_entry *e = b->entries;
+    for (int first = 0, last = b->n - 1; first < last;) {
+        struct topk_entry pivot = e[first + (last - first) / 2];
+        int i = first, j = last;
+        while (i <= j) {
+            while (better(&t, e[i], pivot))
+                i++;
+            while (better(&t, pivot, e[j]))
+                j--;
+            if (i <= j)
+                swap(&e[i++], &e[j--]);
+        }
+        if (b->n_best - 1 <= j)
+            last = j;
+        else if (b->n_best - 1 >= i)
+            first = i;
+        else
+            return;
+    }
+}
+
+/* Of what came since the bag was cut: who is no better than the worst kept then, by name. */
+static void drop_equals(struct topk_bag *b)
+{
+    if (b->threshold == -INFINITY) /* never cut, or nothing can be told apart */
+        return;
+    struct topk_entry worst = b->entries[b->n_best - 1];
+    int kept = b->n_best;
+    for (int i = b->n_best; i < b->n; i++) {
+        struct topk_entry e = b->entries[i];
+        b->entries[kept] = e;
+        kept += e.score != worst.score || b->before(b->ctx, e.key, worst.key);
+    }
+    b->n = kept;
+}
+
 void topk_bag_cut(struct topk_bag *b)
 {
     int above = 0, within = 0;
+    drop_equals(b);
     if (b->n <= b->n_best)
         return;
     struct bins s = bins_of(b);
     int edge_bin = s.flat ? 0 : find_edge(b, &s, &above, &within);
-    if (s.flat || within > EDGE)
-        sort_entries(b, b->entries, b->n);
-    else
+    if (s.flat || within > EDGE) {
+        select_best(b);
+        sort_entries(b, b->entries, b->n_best);
+    } else {
         keep_above(b, &s, edge_bin, above);
+    }
     b->n = b->n_best;
     b->threshold = b->entries[b->n - 1].score; /* both ways leave the worst at the end */
+}
+
+/* A cut that lets in one or two is not worth its two passes: it waits until half of what can come has come. */
+void topk_bag_make_room(struct topk_bag *b, int least)
+{
+    drop_equals(b);
+    int left = b->room - b->n;
+    if (left < least || left < (b->room - b->n_best) / 2)
+        topk_bag_cut(b);
 }
 
 void topk_bag_sort(struct topk_bag *b)

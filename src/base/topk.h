@@ -40,12 +40,14 @@ void topk_bag_cut(struct topk_bag *b);
 /* Cuts, then sorts, best first. */
 void topk_bag_sort(struct topk_bag *b);
 
-/* Room for how many more. When that is less than `least` (room >= n_best + least) the bag is cut first. For a loop that fills it itself, with
- * n in a register. */
+/* Forgets what cannot be among the best, until there is room for `least` more (room >= n_best + least). */
+void topk_bag_make_room(struct topk_bag *b, int least);
+
+/* Room for how many more, `least` at least. For a loop that fills it itself, with n in a register. */
 static inline int topk_bag_space(struct topk_bag *b, int least)
 {
     if (b->room - b->n < least)
-        topk_bag_cut(b);
+        topk_bag_make_room(b, least);
     return b->room - b->n;
 }
 
@@ -55,7 +57,7 @@ static inline void topk_bag_put(struct topk_bag *b, float score, uint32_t key, b
     b->entries[b->n] = (struct topk_entry){score, key};
     b->n += wanted;
     if (b->n == b->room)
-        topk_bag_cut(b);
+        topk_bag_make_room(b, 1);
 }
 
 #endif

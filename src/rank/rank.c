@@ -14,15 +14,11 @@
 #define ALWAYS_LEARN 1000U /* the mixer learns from each of the first positives */
 #define LEARN_ITEMS 500.0  /* then from a share of LEARN_ITEMS / items, at most 1 / 16 */
 
-bool rank_before(const void *ctx, uint32_t a, uint32_t b)
-{
-    const struct rank *r = ctx;
-    return zl_span_compare(ids_name(r->item_ids, a), ids_name(r->item_ids, b)) < 0;
-}
-
-static enum zl_status reserve_tables(struct rank *r, struct zl_error *err)
+static enum zl_status reserve_tables(struct rank *r, const struct ids *item_ids,
+                                     struct zl_error *err)
 {
     size_t n = r->cfg.max_items, bitmap = (n / 64 + 1) * sizeof(uint64_t);
+    TRY(names_init(&r->names, item_ids, r->cfg.max_items, err));
     TRY(pack_init(&r->pack, model_k(r->model), r->cfg.max_items, err));
     TRY(table_init(&r->met, "the seen marks (catalog.max_items)", RANK_BLOCK, bitmap, err));
     TRY(table_init(&r->unit, "candidates' directions", MAX_CANDIDATES,
@@ -61,8 +57,7 @@ enum zl_status rank_open(const struct rank_config *cfg, struct model *m, const u
     r->cfg = *cfg;
     r->model = m;
     r->served = served;
-    r->item_ids = item_ids;
-    enum zl_status st = reserve_tables(r, err);
+    enum zl_status st = reserve_tables(r, item_ids, err);
     if (st != ZL_OK) {
         rank_close(r);
         return st;
@@ -95,6 +90,7 @@ void rank_close(struct rank *r)
     table_release(&r->unit);
     table_release(&r->met);
     pack_release(&r->pack);
+    names_release(&r->names);
     frozen_close(r->frozen);
     free(r);
 }
@@ -165,6 +161,7 @@ void rank_begin_all(struct rank *r, const uint32_t *users, int n)
 {
     ASSERT(n <= RANK_BLOCK);
     pack_refresh(&r->pack, r->model);
+    names_refresh(&r->names, r->pack.n_items);
     for (int i = 0; i < n; i++)
         query_begin(r, &r->queries[i], users[i]);
     for (int from = 0; from < n; from += LANES_OF)

@@ -29,6 +29,23 @@ static inline const float *pack_panel(const struct pack *p, uint32_t panel)
     return table_row(&p->panels, panel);
 }
 
+/* names.c: order among equal scores. */
+struct names {
+    const struct ids *ids;
+    uint64_t *heads; /* [item], in the table's one row */
+    struct table table;
+    uint32_t n;      /* items that have one */
+    size_t n_shared; /* bytes that all names begin with, not in the heads */
+};
+
+enum zl_status names_init(struct names *n, const struct ids *ids, uint32_t max_items,
+                          struct zl_error *err);
+void names_release(struct names *n);
+/* Before rank_before() is asked about items below n_items; without that it is slower, not wrong. */
+void names_refresh(struct names *n, uint32_t n_items);
+/* ctx: a struct rank. Does item a stand before item b when their scores are equal? */
+bool rank_before(const void *ctx, uint32_t a, uint32_t b);
+
 #define BEST_OF_CORE 100
 #define BEST_OF_COOCCUR 100
 #define BEST_TO_LEARN 32    /* of both, when the mix is learned */
@@ -86,7 +103,7 @@ struct rank {
     struct frozen *frozen; /* NULL: not asked for */
     struct model *model;
     const uint8_t *served;
-    const struct ids *item_ids;
+    struct names names;
     struct pack pack;
     struct table met;    /* RANK_BLOCK bitmaps */
     struct table chosen; /* one bitmap: already a candidate */
@@ -113,7 +130,6 @@ struct rank {
 /* Scores every item for users[0..n) into r->queries; each query needs its rank_query_end(). */
 void rank_begin_all(struct rank *r, const uint32_t *users, int n);
 void rank_query_end(struct query *q);
-bool rank_before(const void *ctx, uint32_t a, uint32_t b);
 static inline bool rank_eligible(const struct rank *r, const struct query *q, uint32_t item)
 {
     return r->served[item] & !(q->met[item / 64] >> (item % 64) & 1);

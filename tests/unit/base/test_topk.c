@@ -99,11 +99,39 @@ static void what_is_not_wanted_leaves_nothing(void **state)
     assert_true(bag.threshold == 96);
 }
 
+static bool before_counted(const void *ctx, uint32_t a, uint32_t b)
+{
+    ++*(int *)(uintptr_t)ctx;
+    return a < b;
+}
+
+/* A newcomer's list: the whole catalogue is worth the same. */
+static void equal_scores_cost_less_than_two_comparisons_each(void **state)
+{
+    (void)state;
+    enum { N = 100000, BEST = 150, ROOM = 450 };
+    static struct topk_entry entries[ROOM];
+    int compared = 0;
+    struct topk_bag bag = {.entries = entries,
+                           .n_best = BEST,
+                           .room = ROOM,
+                           .threshold = -INFINITY,
+                           .before = before_counted,
+                           .ctx = &compared};
+    for (uint32_t i = 0; i < N; i++)
+        topk_bag_put(&bag, 0, i * 7919u % N, 0 >= bag.threshold);
+    topk_bag_sort(&bag);
+    for (uint32_t i = 0; i < BEST; i++)
+        assert_int_equal(entries[i].key, i);
+    assert_in_range(compared, N / 2, 2 * N);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(heap_and_bag_keep_what_a_sort_puts_first),
         cmocka_unit_test(what_is_not_wanted_leaves_nothing),
+        cmocka_unit_test(equal_scores_cost_less_than_two_comparisons_each),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
