@@ -108,7 +108,7 @@ static void query_begin(struct rank *r, struct query *q, uint32_t user)
     for (uint32_t i = 0; i < q->n_hidden; i++)
         q->met[q->hidden[i] / 64] |= 1ULL << (q->hidden[i] % 64);
     memset(q->z, 0, (size_t)r->pack.k * sizeof *q->z);
-    model_encode(r->model, user, q->z); /* zeros without a history: the core is then the bias */
+    q->has_history = model_encode(r->model, user, q->z);
 }
 
 void rank_query_end(struct query *q)
@@ -129,6 +129,14 @@ float rank_penalty(const struct rank *r, const struct query *q, uint32_t item)
 
 /* ---- core scores of all items ---- */
 
+/* z is 0, so the score is the bias: one row of a panel is read instead of all. */
+static void score_newcomer(struct rank *r, const struct query *q)
+{
+    for (uint32_t first = 0; first < r->pack.n_items; first += PANEL)
+        memcpy(q->core + first, pack_panel(&r->pack, first / PANEL) + r->pack.k * PANEL,
+               PANEL * sizeof(float));
+}
+
 static void score_one(struct rank *r, const struct query *q)
 {
     long stride = (long)(r->pack.panels.stride_bytes / sizeof(float));
@@ -138,34 +146,42 @@ static void score_one(struct rank *r, const struct query *q)
                           q->core + first);
 }
 
-/* Queries from..from+n-1, n <= LANES_OF. */
-static void score_group(struct rank *r, int from, int n)
+/* n <= LANES_OF. */
+static void score_group(struct rank *r, struct query *const *queries, int n)
 {
     const float *z[LANES_OF];
     float scores[LANES_OF * PANEL];
     if (n == 1) {
-        score_one(r, &r->queries[from]);
+        score_one(r, queries[0]);
         return;
     }
     for (int i = 0; i < LANES_OF; i++)
-        z[i] = r->queries[from + (i < n ? i : 0)].z;
+        z[i] = queries[i < n ? i : 0]->z;
     for (uint32_t first = 0; first < r->pack.n_items; first += PANEL) {
         vec_score_panel4(pack_panel(&r->pack, first / PANEL), z, r->pack.k, scores);
         for (int i = 0; i < n; i++)
-            memcpy(r->queries[from + i].core + first, scores + (size_t)i * PANEL,
-                   PANEL * sizeof(float));
+            memcpy(queries[i]->core + first, scores + (size_t)i * PANEL, PANEL * sizeof(float));
     }
 }
 
 void rank_begin_all(struct rank *r, const uint32_t *users, int n)
 {
+    struct query *group[LANES_OF];
+    int in_group = 0;
     ASSERT(n <= RANK_BLOCK);
     pack_refresh(&r->pack, r->model);
     names_refresh(&r->names, r->pack.n_items);
-    for (int i = 0; i < n; i++)
+    for (int i = 0; i < n; i++) {
         query_begin(r, &r->queries[i], users[i]);
-    for (int from = 0; from < n; from += LANES_OF)
-        score_group(r, from, n - from < LANES_OF ? n - from : LANES_OF);
+        if (r->queries[i].has_history)
+            group[in_group++] = &r->queries[i];
+        else
+            score_newcomer(r, &r->queries[i]);
+        if (in_group == LANES_OF || (i == n - 1 && in_group > 0)) {
+            score_group(r, group, in_group);
+            in_group = 0;
+        }
+    }
 }
 
 /* ---- lists ---- */

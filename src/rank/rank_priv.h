@@ -59,7 +59,8 @@ struct query {
     const struct model_impressed *shown;
     uint32_t n_seen, n_shown, n_hidden;
     uint32_t hidden[MODEL_HIDDEN]; /* for a dislike of something like it */
-    float *z;
+    bool has_history;
+    float *z;        /* zeros without a history: the core is then the bias */
     float *core;     /* score of every item, dense */
     uint32_t *items; /* of the slate */
     float *scores;
