@@ -13,6 +13,9 @@
 #include "base/metrics.h"
 #include "catalog/features.h"
 
+#define YEAR_MS INT64_C(31556952000)
+#define LEAST_SECONDS INT64_C(100000000)   /* 1973 in seconds; 2 January 1970 in milliseconds */
+#define MOST_SECONDS INT64_C(100000000000) /* 5138 in seconds; March 1973 in milliseconds */
 #define PUBLISH_BUDGET_NS 1000000000LL /* event by event (a file): rank everything that is due */
 
 /* ---- decode ---- */
@@ -32,8 +35,34 @@ static void decode_all(struct engine *e)
                                    .key = s->key,
                                    .value = s->value};
         decode_message(e->decode, &m, (uint32_t)i);
-        metrics_add(METRIC_SOURCE_MESSAGES, s->topic, 1);
-        metrics_add(METRIC_SOURCE_BYTES, s->topic, s->value.len);
+    }
+}
+
+/* A file has no clock but its events: one that leaps far ahead of them waits until the events after it are read. */
+static void settle_clock(struct engine *e)
+{
+    struct source_batch *b = &e->batch;
+    if (!e->reads_file || b->n == 0)
+        return;
+    struct decode_log log = {.end = b->end,
+                             .full = b->n == SOURCE_BATCH,
+                             .live = b->live,
+                             .first_offset = b->messages[0].offset};
+    int64_t again = decode_settle_clock(e->decode, &log);
+    if (again < 0)
+        return;
+    int from = 0;
+    while (b->messages[from].offset != again)
+        from++;
+    source_put_back(e->source, b, from);
+    b->n = from;
+}
+
+static void count_messages(const struct source_batch *b)
+{
+    for (int i = 0; i < b->n; i++) {
+        metrics_add(METRIC_SOURCE_MESSAGES, b->messages[i].topic, 1);
+        metrics_add(METRIC_SOURCE_BYTES, b->messages[i].topic, b->messages[i].value.len);
     }
 }
 
@@ -263,11 +292,23 @@ static void learn_each(struct engine *e, struct zl_event *events, int n)
     }
 }
 
+/* The same number may be a time in seconds of our days, and is hardly one of 1970 in milliseconds. Smaller ones are made up. */
+static void look_at_first_ts(struct engine *e, const struct zl_event *ev)
+{
+    e->met_event = true;
+    if (ev->ts_ms >= LEAST_SECONDS && ev->ts_ms < MOST_SECONDS)
+        LOG(WARN, "guard",
+            "ts %lld of the first event is in %lld: milliseconds are expected; is it in seconds?",
+            (long long)ev->ts_ms, 1970 + (long long)(ev->ts_ms / YEAR_MS));
+}
+
 static void take_events(struct engine *e, int64_t now_ns)
 {
     int n;
     struct zl_event *events = decode_events(e->decode, &n);
     int64_t start_ns = clock_monotonic_ns();
+    if (n > 0 && !e->met_event)
+        look_at_first_ts(e, &events[0]);
     guard_batch(e->guard, events, n);
     bool each = e->each_event || e->opt.scored || e->opt.hold_items;
     for (int i = 0; i < n && !each; i++)
@@ -291,6 +332,8 @@ void batch_take(struct engine *e, int64_t now_ns)
     int n;
     e->n_rejects = e->next_reject = 0;
     decode_all(e);
+    settle_clock(e);
+    count_messages(&e->batch);
     const struct zl_reject *rejects = decode_rejects(e->decode, &n);
     for (int i = 0; i < n; i++)
         *add_reject(e) = rejects[i];

@@ -51,6 +51,8 @@ struct engine {
     struct zl_reject *rejects; /* decode's and guard's, in order of appearance */
     int n_rejects, max_rejects, next_reject;
 
+    bool reads_file;
+    bool met_event; /* the first one's ts was looked at */
     /* a file: lists are ranked event by event, so that output does not depend on batches */
     bool each_event;
     uint64_t messages, refused[ZL_N_REASONS]; /* since open */

@@ -263,7 +263,7 @@ static enum zl_status load_state(struct engine *e, struct zl_error *err)
     if (!e->opt.read_only)
         say_start(e);
     struct zl_position *at = zl_positions_find(&e->positions, ZL_TOPIC_EVENTS, 0);
-    if (e->cfg->source.kind == 1 && at)
+    if ((e->cfg->source.kind == 1 || e->opt.file) && at)
         decode_set_clock(e->decode, at->log_ms);
     return ZL_OK;
 }
@@ -285,6 +285,7 @@ static enum zl_status open_source(struct engine *e, struct zl_error *err)
     s.positions = &e->positions;
     s.until = e->opt.until;
     s.alone = !e->opt.serve; /* a replay leaves the engine at work its group */
+    e->reads_file = !s.kafka;
     e->each_event =
         e->opt.each_event || (!s.kafka && e->opt.serve && e->cfg->sink.kind != SINK_NONE);
     return source_open(&s, &e->source, err);

@@ -12,6 +12,7 @@
 #include "base/check.h"
 #include "decode/cut.h"
 #include "decode/json.h"
+#include "decode/leap.h"
 #include "decode/records.h"
 #include "decode/statistics.h"
 
@@ -22,7 +23,8 @@ struct decode {
     struct json *json;
     struct arena arena;
     struct records records;
-    int64_t clock_ms; /* of a file */
+    int64_t clock_ms, begin_clock_ms; /* of a file: now, and where this batch began */
+    bool leaps;                       /* a ts of this batch is far ahead: decode_settle_clock() */
 
     struct statistics_scratch statistics;
     char *padded;
@@ -87,6 +89,8 @@ void decode_begin(struct decode *d)
     arena_clear(&d->arena);
     d->n_events = d->n_items = d->n_controls = d->n_rejects = 0;
     d->cut.value = (struct zl_span){0};
+    d->begin_clock_ms = d->clock_ms;
+    d->leaps = false;
 }
 
 void decode_set_clock(struct decode *d, int64_t log_ms)
@@ -136,12 +140,12 @@ static void reject_whole(struct decode *d, const struct job *job, const struct r
     reject(d, job, 0, job->m->value, r);
 }
 
-/* In a file the newest believable ts is the clock, the event's own too. */
-static int64_t file_clock(struct decode *d, int64_t ts_ms)
+/* In a file the newest believable ts is the clock, the event's own too. Whether a leap is believed is seen later. */
+static void file_clock(struct decode *d, int64_t ts_ms)
 {
+    d->leaps |= decode_leap_is(d->clock_ms, ts_ms);
     if (ts_ms > d->clock_ms && ts_ms < DECODE_MAX_CLOCK_MS)
         d->clock_ms = ts_ms;
-    return d->clock_ms;
 }
 
 static bool check_key(const struct decode *d, const struct job *job, struct zl_span id,
@@ -357,6 +361,74 @@ void decode_message(struct decode *d, const struct decode_message *m, uint32_t m
         return;
     }
     take_text(d, &job, text);
+}
+
+/* ---- the clock of a file ---- */
+
+/* These messages come again. */
+static void drop_from(struct decode *d, int64_t offset)
+{
+    while (d->n_events > 0 && d->events[d->n_events - 1].from.offset >= offset)
+        d->n_events--;
+    while (d->n_rejects > 0 && d->rejects[d->n_rejects - 1].from.offset >= offset)
+        d->n_rejects--;
+}
+
+/* The clock after event i, or -1: what follows it is not here yet. */
+static int64_t clock_after(const struct decode *d, size_t i, int64_t clock_ms,
+                           const struct decode_log *log)
+{
+    const struct zl_event *ev = &d->events[i];
+    bool first = clock_ms <= 0;
+    enum leap leap = LEAP_BELIEVED;
+    if (decode_leap_is(clock_ms, ev->ts_ms) && !(first && log->live))
+        leap = decode_leap_judge(d->events, d->n_events, i,
+                                 log->end || (log->full && ev->from.offset == log->first_offset),
+                                 first);
+    if (leap == LEAP_OPEN)
+        return -1;
+    if (leap == LEAP_REFUSED)
+        return first ? decode_leap_earliest(d->events, d->n_events, i) : clock_ms;
+    return ev->ts_ms > clock_ms && decode_leap_is_time(ev->ts_ms) ? ev->ts_ms : clock_ms;
+}
+
+/* Rejects have been made with the clock of that time: they are told the one that was found right. */
+static size_t tell_rejects(struct decode *d, size_t r, const struct zl_origin *before,
+                           int64_t clock_ms)
+{
+    for (; r < d->n_rejects; r++) {
+        const struct zl_origin *from = &d->rejects[r].from;
+        if (before && (from->offset > before->offset ||
+                       (from->offset == before->offset && from->index > before->index)))
+            break;
+        d->rejects[r].from.log_ms = clock_ms;
+    }
+    return r;
+}
+
+int64_t decode_settle_clock(struct decode *d, const struct decode_log *log)
+{
+    int64_t clock_ms = d->begin_clock_ms, message_ms = clock_ms, again = -1;
+    size_t r = 0;
+    if (!d->leaps)
+        return -1;
+    for (size_t i = 0; i < d->n_events; i++) {
+        struct zl_origin *from = &d->events[i].from;
+        if (i == 0 || from->offset != d->events[i - 1].from.offset)
+            message_ms = clock_ms;
+        int64_t after_ms = clock_after(d, i, clock_ms, log);
+        if (after_ms < 0) {
+            clock_ms = message_ms;
+            again = from->offset;
+            drop_from(d, again);
+            break;
+        }
+        r = tell_rejects(d, r, from, clock_ms);
+        from->log_ms = clock_ms = after_ms;
+    }
+    tell_rejects(d, r, NULL, clock_ms);
+    d->clock_ms = clock_ms;
+    return again;
 }
 
 struct zl_span decode_element(struct decode *d, struct zl_span value, int32_t index)

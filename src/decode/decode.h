@@ -45,10 +45,23 @@ void decode_close(struct decode *d);
 /* Starts a batch: what was lent before is gone. */
 void decode_begin(struct decode *d);
 /* Appends message's records; `message` is its index in the batch. A file has log_ms -1: the clock is the highest ts so far, the
- * record's own included, kept here and restored by decode_set_clock(). So nothing in a file is ever ahead of its clock: history with
- * a quiet month in it is read, not refused. Nothing is counted here: metrics of events and rejects are the engine's. */
+ * record's own included, kept here and restored by decode_set_clock(). So nothing in a file is ahead of its clock but what
+ * decode_settle_clock() does not believe: history with a quiet year in it is read, not refused. Nothing is counted here: metrics of
+ * events and rejects are the engine's. */
 void decode_message(struct decode *d, const struct decode_message *m, uint32_t message);
 void decode_set_clock(struct decode *d, int64_t log_ms);
+
+/* What the source knows of the batch. */
+struct decode_log {
+    bool end;  /* nothing comes after it */
+    bool full; /* it cannot grow: whoever stands first is judged by what is here */
+    bool live; /* it may wait for people: the first event is taken at its word */
+    int64_t first_offset;
+};
+/* A file, after the batch's last message: a ts that leaps far ahead is held against the events after it (leap.h). Where it is not
+ * believed the clock stays, and the guard finds the event too far ahead of it. Returns -1, or the offset of a message whose judges are not
+ * here yet: its records and all after it are gone, and the source must lend these messages again. */
+int64_t decode_settle_clock(struct decode *d, const struct decode_log *log);
 
 struct zl_event *decode_events(struct decode *d, int *n);
 struct zl_item *decode_items(struct decode *d, int *n);

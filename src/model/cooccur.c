@@ -15,8 +15,8 @@
 #define FULL (COOCCUR_ENTRIES - 1U)
 #define FIRST_CAPACITY 8U
 #define STALE_HALF_LIVES 8.0 /* a row this old is rescaled before it is added to */
-#define NEXT_OLDER 0.9f /* what an item one place further back in the history is tied by */
-#define BACK 0.5f       /* and of that, from the chosen one back: what comes after says more */
+#define NEXT_OLDER 0.9f      /* what an item one place further back in the history is tied by */
+#define BACK 0.5f            /* and of that, from the chosen one back: what comes after says more */
 
 enum zl_status cooccur_init(struct cooccur *c, uint32_t max_items, struct zl_error *err)
 {

@@ -345,6 +345,8 @@ static enum zl_status file_poll(struct source *s, struct source_batch *out, stru
     for (int i = 0; i < out->n; i++)
         out->messages[i].value.ptr = r->bytes + f->places[i];
     out->more = st != ZL_EAGAIN;
+    out->end = st == ZL_END;
+    out->live = r->patient;
     if (st == ZL_EAGAIN)
         return ZL_OK;
     if (st == ZL_END && out->n == 0) {
@@ -353,6 +355,16 @@ static enum zl_status file_poll(struct source *s, struct source_batch *out, stru
         return st == ZL_END && f->current < f->n_readers ? ZL_OK : st;
     }
     return st == ZL_END ? ZL_OK : st; /* said by the next poll: these lines are still lent */
+}
+
+/* They still lie where they were lent: reading goes on from the first of them. */
+static void file_put_back(struct source *s, const struct source_batch *batch, int from)
+{
+    struct file_source *f = (struct file_source *)s;
+    struct reader *r = &f->readers[f->current];
+    r->start = r->scanned = f->places[from];
+    r->line = batch->messages[from].offset;
+    source_order_back_to(&s->order, r->topic, 0, r->line);
 }
 
 /* ---- the rest of the table ---- */
@@ -419,6 +431,7 @@ static void file_commit(struct source *s, const struct zl_positions *upto)
 static const struct source_ops file_ops = {
     .close = file_close,
     .poll = file_poll,
+    .put_back = file_put_back,
     .fds = file_fds,
     .wake_clear = file_wake_clear,
     .items_ready = file_items_ready,

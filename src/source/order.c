@@ -62,6 +62,13 @@ void source_order_skip_to(struct source_order *o, enum zl_topic topic, int32_t p
         o->next[topic][partition] = offset;
 }
 
+void source_order_back_to(struct source_order *o, enum zl_topic topic, int32_t partition,
+                          int64_t offset)
+{
+    ASSERT(offset < source_order_next(o, topic, partition));
+    o->next[topic][partition] = offset;
+}
+
 bool source_order_reached(const struct source_order *o, const struct zl_positions *until)
 {
     for (int i = 0; i < until->n; i++) {

@@ -22,6 +22,9 @@ bool source_order_take(struct source_order *o, enum zl_topic topic, int32_t part
                        int64_t offset, int64_t *gap);
 /* The offset expected next; -1: unknown (start at the beginning). */
 int64_t source_order_next(const struct source_order *o, enum zl_topic topic, int32_t partition);
+/* What was taken from this offset on comes again. */
+void source_order_back_to(struct source_order *o, enum zl_topic topic, int32_t partition,
+                          int64_t offset);
 /* The log itself says that nothing below offset will come any more. */
 void source_order_skip_to(struct source_order *o, enum zl_topic topic, int32_t partition,
                           int64_t offset);

@@ -1,6 +1,7 @@
 /* One door for two logs: every call goes to the log that was opened, through its table of functions. */
 #include "source/source.h"
 
+#include "base/check.h"
 #include "source/file.h"
 #include "source/kafka.h"
 #include "source/source_priv.h"
@@ -20,8 +21,14 @@ void source_close(struct source *s)
 enum zl_status source_poll(struct source *s, struct source_batch *out, struct zl_error *err)
 {
     out->n = 0;
-    out->more = false;
+    out->more = out->end = out->live = false;
     return s->ops->poll(s, out, err);
+}
+
+void source_put_back(struct source *s, const struct source_batch *batch, int from)
+{
+    ASSERT(s->ops->put_back && from >= 0 && from < batch->n);
+    s->ops->put_back(s, batch, from);
 }
 
 int source_fds(struct source *s, int *fds, int max)

@@ -36,6 +36,8 @@ struct source_batch {
     struct source_message messages[SOURCE_BATCH];
     int n;
     bool more; /* the log had more at once: the loop is under load */
+    bool end;  /* a file: nothing comes after these */
+    bool live; /* a file that is a pipe or a terminal */
 };
 
 /* One Kafka property, passed through to librdkafka as it is. */
@@ -76,6 +78,8 @@ void source_close(struct source *s);
  * not errors: see source_connected. A failed positions check names how many events are gone. */
 MUST_CHECK enum zl_status source_poll(struct source *s, struct source_batch *out,
                                       struct zl_error *err);
+/* A file: the messages of the newest batch from number `from` on were not taken: the next poll lends them again, and more. */
+void source_put_back(struct source *s, const struct source_batch *batch, int from);
 /* Readable when a poll may find something; -1: always (file). Several: up to max are written, the count returned. */
 int source_fds(struct source *s, int *fds, int max);
 /* Drains the wake-up bytes of those descriptors; call before source_poll. */

@@ -122,6 +122,18 @@ static void blank_lines_are_counted_but_not_lent(void **state)
     check_all(open_at(put_text("a", "\none\n \t\r\n\ntwo\n\n"), NULL, -1), "e1:one|e4:two|");
 }
 
+static void what_was_put_back_is_lent_again_with_what_follows(void **state)
+{
+    (void)state;
+    struct zl_error err = {""};
+    struct source *s = open_at(put_text("a", "one\n\ntwo\nthree\n"), NULL, -1);
+    assert_int_equal(source_poll(s, &batch, &err), ZL_OK);
+    assert_int_equal(batch.n, 3);
+    assert_true(batch.end);
+    source_put_back(s, &batch, 1);
+    check_all(s, "e2:two|e3:three|");
+}
+
 static void an_empty_file_ends_at_once(void **state)
 {
     (void)state;
@@ -385,6 +397,7 @@ int main(void)
         cmocka_unit_test(each_line_is_a_message_and_its_number_the_offset),
         cmocka_unit_test(a_last_line_without_a_newline_counts),
         cmocka_unit_test(blank_lines_are_counted_but_not_lent),
+        cmocka_unit_test(what_was_put_back_is_lent_again_with_what_follows),
         cmocka_unit_test(an_empty_file_ends_at_once),
         cmocka_unit_test(reading_goes_on_at_the_position),
         cmocka_unit_test(a_file_shorter_than_the_position_is_told_in_words),
