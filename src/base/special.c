@@ -24,13 +24,16 @@ static double double_of(uint64_t u)
 }
 
 /* ln m for m in [sqrt(1/2), sqrt(2)): 2 atanh(s), s = (m - 1) / (m + 1), |s| < 0.172. */
+#define LOG_TERMS 11
+static const double log_terms[LOG_TERMS] = {1.0 / 21, 1.0 / 19, 1.0 / 17, 1.0 / 15,
+                                            1.0 / 13, 1.0 / 11, 1.0 / 9,  1.0 / 7,
+                                            1.0 / 5,  1.0 / 3,  1.0};
+
 static double log_reduced(double m)
 {
-    static const double c[] = {1.0 / 21, 1.0 / 19, 1.0 / 17, 1.0 / 15, 1.0 / 13, 1.0 / 11,
-                               1.0 / 9,  1.0 / 7,  1.0 / 5,  1.0 / 3,  1.0};
     double s = (m - 1) / (m + 1), s2 = s * s, sum = 1.0 / 23;
-    for (unsigned i = 0; i < sizeof c / sizeof c[0]; i++)
-        sum = sum * s2 + c[i];
+    for (unsigned i = 0; i < LOG_TERMS; i++)
+        sum = sum * s2 + log_terms[i];
     return 2 * s * sum;
 }
 
@@ -85,18 +88,35 @@ double special_exp2(double x)
 }
 
 typedef double d8 __attribute__((vector_size(64), aligned(8), may_alias));
-typedef int64_t l8 __attribute__((vector_size(64)));
+typedef int64_t l8 __attribute__((vector_size(64), aligned(8), may_alias));
 typedef int32_t i8 __attribute__((vector_size(32)));
 
 static inline __attribute__((always_inline)) void exp2_8(const double *x, double *out)
 {
-    d8 v = *(const d8 *)x;
-    i8 whole = __builtin_convertvector(v + 0.5, i8); /* x >= 0 */
+    d8 given = *(const d8 *)x;
+    l8 kept = given >= -1022.0;
+    d8 v = (d8)((l8)given & kept);
+    d8 half = (d8)(((l8)v & INT64_MIN) | (l8)((d8){0} + 0.5)); /* with the sign of v */
+    i8 whole = __builtin_convertvector(v + half, i8);
     d8 y = (v - __builtin_convertvector(whole, d8)) * SPECIAL_LN2, sum = {0};
     for (unsigned i = 0; i < EXP_TERMS; i++)
         sum = sum * y + exp_terms[i];
     l8 scale = (__builtin_convertvector(whole, l8) + 1023) << 52;
-    *(d8 *)out = sum * (d8)scale;
+    *(l8 *)out = (l8)(sum * (d8)scale) & kept;
+}
+
+static inline __attribute__((always_inline)) void log2_8(const double *x, double *out)
+{
+    l8 u = *(const l8 *)x;
+    d8 m = (d8)((u & 0xFFFFFFFFFFFFFLL) | 0x3FF0000000000000LL);
+    l8 large = m >= 2 * SQRT_HALF;
+    l8 e = (u >> 52) - 1023 - large; /* a comparison that is true is -1 */
+    m = (d8)((l8)m - (large & (1LL << 52)));
+    d8 s = (m - 1) / (m + 1), s2 = s * s, sum = (d8){0} + 1.0 / 23;
+    for (unsigned i = 0; i < LOG_TERMS; i++)
+        sum = sum * s2 + log_terms[i];
+    d8 whole = __builtin_convertvector(__builtin_convertvector(e, i8), d8);
+    *(d8 *)out = whole + 2 * s * sum * (1 / SPECIAL_LN2);
 }
 
 VEC_CLONES void special_exp2_all(const double *x, double *out, int n)
@@ -109,6 +129,19 @@ VEC_CLONES void special_exp2_all(const double *x, double *out, int n)
     double rest[8] = {0};
     memcpy(rest, x + i, (size_t)(n - i) * sizeof *x);
     exp2_8(rest, rest);
+    memcpy(out + i, rest, (size_t)(n - i) * sizeof *x);
+}
+
+VEC_CLONES void special_log2_all(const double *x, double *out, int n)
+{
+    int i = 0;
+    for (; i + 8 <= n; i += 8)
+        log2_8(x + i, out + i);
+    if (i == n)
+        return;
+    double rest[8] = {1, 1, 1, 1, 1, 1, 1, 1};
+    memcpy(rest, x + i, (size_t)(n - i) * sizeof *x);
+    log2_8(rest, rest);
     memcpy(out + i, rest, (size_t)(n - i) * sizeof *x);
 }
 

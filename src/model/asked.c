@@ -107,23 +107,46 @@ static uint32_t add_row(const struct cooccur_row *r, float scale, float *sums, u
     return n;
 }
 
+/* Rows of the history's newest that have entries, and what each of these is to be multiplied by. */
+static int cooccur_rows_of(const struct model *m, const struct user *u,
+                           const struct cooccur_row *rows[COOCCUR_DEPTH], float *scales)
+{
+    double counts[COOCCUR_DEPTH] = {0}, now = m->decay.now[DECAY_COOCCUR];
+    float distances[COOCCUR_DEPTH], distance = 1;
+    int n = 0;
+    for (int l = 0; l < u->n_history && l < COOCCUR_DEPTH; l++, distance *= COOCCUR_OLDER) {
+        uint32_t h = u->history[l].item;
+        rows[n] = cooccur_row(&m->cooccur, h, now, &scales[n]);
+        if (!rows[n])
+            continue;
+        counts[n] = items_stats(&m->items, h)->count - now;
+        distances[n++] = distance;
+    }
+    special_exp2_all(counts, counts, n);
+    for (int i = 0; i < n; i++)
+        counts[i] += 1;
+    special_log2_all(counts, counts, n);
+    for (int i = 0; i < n; i++)
+        counts[i] *= COOCCUR_DAMP_FROM;
+    special_exp2_all(counts, counts, n);
+    for (int i = 0; i < n; i++)
+        scales[i] *= distances[i] * (float)counts[i];
+    return n;
+}
+
 uint32_t model_cooccur(const struct model *m, uint32_t user, float *sums, uint32_t *touched)
 {
-    double now = m->decay.now[DECAY_COOCCUR];
+    const struct cooccur_row *rows[COOCCUR_DEPTH];
+    float scales[COOCCUR_DEPTH];
     uint32_t n = 0;
-    float distance = 1;
     if (user >= m->users.count || users_row(&m->users, user)->opted_out)
         return 0;
-    const struct user *u = users_row(&m->users, user);
-    for (int l = 0; l < u->n_history && l < COOCCUR_DEPTH; l++, distance *= COOCCUR_OLDER) {
-        float scale;
-        uint32_t h = u->history[l].item;
-        const struct cooccur_row *r = cooccur_row(&m->cooccur, h, now, &scale);
-        if (!r)
-            continue;
-        double count = special_exp2(items_stats(&m->items, h)->count - now);
-        scale *= distance * (float)special_exp2(COOCCUR_DAMP_FROM * special_log2(count + 1));
-        n = add_row(r, scale, sums, touched, n);
+    int n_rows = cooccur_rows_of(m, users_row(&m->users, user), rows, scales);
+    for (int l = 0; l < n_rows; l++) {
+        const struct cooccur_row *next = rows[l + 1 < n_rows ? l + 1 : l];
+        for (uint32_t i = 0; i < next->capacity; i += 64 / sizeof *next->slots)
+            __builtin_prefetch(next->slots + i);
+        n = add_row(rows[l], scales[l], sums, touched, n);
     }
     return n;
 }

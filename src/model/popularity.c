@@ -22,14 +22,6 @@ double popularity_count(const struct model *m, uint32_t item, int h)
     return special_exp2(items_stats(&m->items, item)->pop[h] - age(m, h));
 }
 
-/* A count at another half-life than the lists': what co-occurrence divides by. */
-static void count_for_cooccur(struct model *m, struct item_stats *s, double weight)
-{
-    double t = m->decay.now[DECAY_COOCCUR], count = special_exp2(s->count - t) + weight;
-    s->count = t + special_log2(count);
-    s->damp = (float)special_exp2(-DAMPING * special_log2(count + 1));
-}
-
 void model_popularity(const struct model *m, uint32_t from, uint32_t n, float *scores)
 {
     for (uint32_t i = 0; i < n; i++) {
@@ -105,18 +97,41 @@ const uint32_t *model_popular(const struct model *m, int half_life, int *n)
     return m->popular[half_life].items;
 }
 
+/* Each half-life's count of the item and of all items, and the count that co-occurrence divides by, at another half-life than the lists'. */
+#define COUNTS (2 * MODEL_HALF_LIVES + 1)
+
+/* a = log2(2^(a - t) + weight) + t for all of them, side by side. Returns log2 of the last one's count + 1. */
+static double add_to_all(const struct model *m, double *const counts[COUNTS], double weight)
+{
+    double x[COUNTS + 1], t[COUNTS];
+    for (int i = 0; i < COUNTS; i++) {
+        t[i] = i < 2 * MODEL_HALF_LIVES ? age(m, i / 2) : m->decay.now[DECAY_COOCCUR];
+        x[i] = *counts[i] - t[i];
+    }
+    special_exp2_all(x, x, COUNTS);
+    for (int i = 0; i < COUNTS; i++)
+        x[i] += weight;
+    x[COUNTS] = x[COUNTS - 1] + 1;
+    special_log2_all(x, x, COUNTS + 1);
+    for (int i = 0; i < COUNTS; i++)
+        *counts[i] = t[i] + x[i];
+    return x[COUNTS];
+}
+
 void popularity_add(struct model *m, uint32_t item, double weight)
 {
     struct item_stats *s = items_stats_to_change(&m->items, item);
+    double *counts[COUNTS];
     s->last = m->window.n;
     s->positives++;
     if (!s->first)
         s->first = m->window.n;
-    count_for_cooccur(m, s, weight);
     for (int h = 0; h < MODEL_HALF_LIVES; h++) {
-        double t = age(m, h);
-        s->pop[h] = t + special_log2(special_exp2(s->pop[h] - t) + weight);
-        m->pop_total[h] = t + special_log2(special_exp2(m->pop_total[h] - t) + weight);
-        offer_popular(m, h, item);
+        counts[2 * h] = &s->pop[h];
+        counts[2 * h + 1] = &m->pop_total[h];
     }
+    counts[COUNTS - 1] = &s->count;
+    s->damp = (float)special_exp2(-DAMPING * add_to_all(m, counts, weight));
+    for (int h = 0; h < MODEL_HALF_LIVES; h++)
+        offer_popular(m, h, item);
 }

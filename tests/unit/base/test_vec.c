@@ -166,6 +166,37 @@ static void exp2_of_many_has_the_bits_of_exp2_of_one(void **state)
     }
 }
 
+static void exp2_of_many_has_the_bits_of_exp2_of_one_below_zero_too(void **state)
+{
+    (void)state;
+    struct rng r = {SEED};
+    double x[21] = {-INFINITY, -1e300, -1023, -1022.5, -1022, -1021.5, -0.5, -0.0, -1e-300},
+           two[21];
+    for (int round = 0; round < 10000; round++) {
+        for (int i = 9; i < 21; i++)
+            x[i] = i % 4 == 0 ? -(double)rng_below(&r, 40) / 8 : 100 - rng_uniform(&r) * 1200;
+        special_exp2_all(x, two, 21);
+        for (int i = 0; i < 21; i++)
+            assert_true(two[i] == special_exp2(x[i]));
+    }
+}
+
+static void log2_of_many_has_the_bits_of_log2_of_one(void **state)
+{
+    (void)state;
+    struct rng r = {SEED};
+    double x[21] = {1,    2, 0.5, 1.4142135623730949, 1.4142135623730951, 2.2250738585072014e-308,
+                    1e308},
+           two[21];
+    for (int round = 0; round < 10000; round++) {
+        for (int i = 7; i < 21; i++)
+            x[i] = i % 2 ? rng_uniform(&r) * 4 + 1e-9 : special_exp2(rng_uniform(&r) * 2000 - 1000);
+        special_log2_all(x, two, 21);
+        for (int i = 0; i < 21; i++)
+            assert_true(two[i] == special_log2(x[i]));
+    }
+}
+
 static bool smaller_key(const void *ctx, uint32_t a, uint32_t b)
 {
     (void)ctx;
@@ -208,6 +239,8 @@ int main(void)
         cmocka_unit_test(many_rows_at_once_have_the_bits_of_one_after_the_other),
         cmocka_unit_test(a_special_function_gives_a_number_the_same_bits_wherever_it_stands),
         cmocka_unit_test(exp2_of_many_has_the_bits_of_exp2_of_one),
+        cmocka_unit_test(exp2_of_many_has_the_bits_of_exp2_of_one_below_zero_too),
+        cmocka_unit_test(log2_of_many_has_the_bits_of_log2_of_one),
         cmocka_unit_test(adding_rows_has_the_bits_of_the_written_order),
         cmocka_unit_test(special_functions_are_as_close_as_the_header_says),
         cmocka_unit_test(the_best_n_are_those_of_a_full_sort_ties_included),
