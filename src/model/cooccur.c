@@ -1,6 +1,8 @@
 /* One small hash table an item. Weights are not decayed one by one: a row's weights are as of its `since`, new ones are added larger by
  * 2^(now - since), and the row is brought up to date when that factor grows large. A row that is too full keeps its
- * strongest entries, ties by item, so that what is kept does not depend on where entries lie. */
+ * strongest entries, ties by item, so that what is kept does not depend on where entries lie.
+ *
+ * Which slots are taken stands in bits behind them: whoever reads a row goes from bit to bit. */
 #include "model/cooccur.h"
 
 #include <stdlib.h>
@@ -53,45 +55,98 @@ static struct cooccur_entry *probe(const struct cooccur_row *r, uint32_t item)
             return &r->slots[i];
 }
 
+static uint32_t words_of(uint32_t capacity)
+{
+    return (capacity + 63) / 64;
+}
+
+/* Free slots, then a bit for each of them. */
+static struct cooccur_entry *free_slots(uint32_t capacity)
+{
+    struct cooccur_entry *slots =
+        xrealloc(NULL, capacity * sizeof *slots + words_of(capacity) * sizeof(uint64_t), 1);
+    for (uint32_t i = 0; i < capacity; i++)
+        slots[i] = (struct cooccur_entry){ZL_NO_INDEX, 0};
+    memset(slots + capacity, 0, words_of(capacity) * sizeof(uint64_t));
+    return slots;
+}
+
+static uint64_t *taken(const struct cooccur_row *r)
+{
+    return (uint64_t *)(void *)(r->slots + r->capacity);
+}
+
+static void take_slot(struct cooccur_row *r, struct cooccur_entry *slot, struct cooccur_entry e)
+{
+    uint32_t at = (uint32_t)(slot - r->slots);
+    *slot = e;
+    taken(r)[at / 64] |= 1ULL << at % 64;
+}
+
 static void rebuild(struct cooccur_row *r, uint32_t capacity, const struct cooccur_entry *entries,
                     uint32_t n)
 {
     struct cooccur_entry *old = r->slots;
-    r->slots = xrealloc(NULL, capacity, sizeof *r->slots);
+    r->slots = free_slots(capacity);
     r->capacity = capacity;
     r->n = n;
-    for (uint32_t i = 0; i < capacity; i++)
-        r->slots[i] = (struct cooccur_entry){ZL_NO_INDEX, 0};
     for (uint32_t i = 0; i < n; i++)
-        *probe(r, entries[i].item) = entries[i];
+        take_slot(r, probe(r, entries[i].item), entries[i]);
     free(old);
 }
 
-/* A slot in two is empty, in no order, so that a branch would be foretold wrongly again and again. */
 uint32_t cooccur_entries(const struct cooccur_row *r, struct cooccur_entry *out)
 {
     uint32_t n = 0;
-    for (uint32_t i = 0; i < r->capacity; i++) {
-        struct cooccur_entry e = r->slots[i];
-        out[n] = e;
-        n += e.item != ZL_NO_INDEX;
-    }
+    for (uint32_t w = 0; w < words_of(r->capacity); w++)
+        for (uint64_t left = taken(r)[w]; left; left &= left - 1)
+            out[n++] = r->slots[64 * w + (uint32_t)__builtin_ctzll(left)];
     return n;
 }
 
-static int strongest_first(const void *a, const void *b)
+/* A weight is never negative, so its bits order as it does: turned over, the strongest come first, then the least item. */
+static uint64_t order_of(struct cooccur_entry e)
 {
-    const struct cooccur_entry *x = a, *y = b;
-    if (x->weight != y->weight)
-        return x->weight > y->weight ? -1 : 1;
-    return (x->item > y->item) - (x->item < y->item);
+    uint32_t bits;
+    memcpy(&bits, &e.weight, sizeof bits);
+    return (uint64_t)~bits << 32 | e.item;
+}
+
+static struct cooccur_entry entry_of(uint64_t order)
+{
+    struct cooccur_entry e = {(uint32_t)order, 0};
+    uint32_t bits = ~(uint32_t)(order >> 32);
+    memcpy(&e.weight, &bits, sizeof bits);
+    return e;
+}
+
+/* Runs of `length` are sorted; merged in pairs they are in `to`. */
+static void merge_runs(const uint64_t *from, uint64_t *to, uint32_t n, uint32_t length)
+{
+    for (uint32_t start = 0; start < n; start += 2 * length) {
+        uint32_t middle = start + length < n ? start + length : n;
+        uint32_t end = middle + length < n ? middle + length : n, a = start, b = middle;
+        for (uint32_t i = start; i < end; i++) {
+            bool first = b >= end || (a < middle && from[a] <= from[b]);
+            to[i] = from[first ? a : b];
+            a += first;
+            b += !first;
+        }
+    }
 }
 
 static void prune(struct cooccur_row *r)
 {
     VEC_SCRATCH struct cooccur_entry all[COOCCUR_ENTRIES];
+    VEC_SCRATCH uint64_t orders[2][COOCCUR_ENTRIES];
     uint32_t n = cooccur_entries(r, all);
-    qsort(all, n, sizeof all[0], strongest_first);
+    int in = 0;
+    for (uint32_t i = 0; i < n; i++)
+        orders[0][i] = order_of(all[i]);
+    for (uint32_t length = 1; length < n; length *= 2, in = !in)
+        merge_runs(orders[in], orders[!in], n, length);
+    for (uint32_t i = 0; i < KEEP; i++)
+        all[i] = entry_of(orders[in][i]);
     rebuild(r, 512, all, KEEP);
 }
 
@@ -135,7 +190,7 @@ static void add(struct cooccur_row *r, uint32_t to, float weight)
         grow(r);
     struct cooccur_entry *e = probe(r, to);
     if (e->item == ZL_NO_INDEX) {
-        *e = (struct cooccur_entry){to, 0};
+        take_slot(r, e, (struct cooccur_entry){to, 0});
         r->n++;
     }
     e->weight += weight;
@@ -211,11 +266,15 @@ static void rows_write(const void *room, uint32_t key, struct rows_buffer *out)
     rows_put_bytes(out, r->slots, r->capacity * sizeof *r->slots);
 }
 
-static bool fits(const struct cooccur_row *r)
+/* Marks the slots that are taken. */
+static bool fits(struct cooccur_row *r)
 {
     uint32_t used = 0;
     for (uint32_t i = 0; i < r->capacity; i++)
-        used += r->slots[i].item != ZL_NO_INDEX;
+        if (r->slots[i].item != ZL_NO_INDEX) {
+            take_slot(r, &r->slots[i], r->slots[i]);
+            used++;
+        }
     return used == r->n && (r->capacity == 0 || used < r->capacity);
 }
 
@@ -237,7 +296,7 @@ static enum zl_status rows_read(void *room, uint32_t key, struct rows_cursor *in
     bool sound = r->capacity <= 1024 && (r->capacity & (r->capacity - 1)) == 0 && r->n <= FULL;
     if (!sound)
         r->n = r->capacity = 0;
-    r->slots = r->capacity ? xrealloc(NULL, r->capacity, sizeof *r->slots) : NULL;
+    r->slots = r->capacity ? free_slots(r->capacity) : NULL;
     if (r->capacity)
         rows_get_bytes(in, r->slots, r->capacity * sizeof *r->slots);
     if (!sound || in->bad || in->at != in->end || !fits(r))

@@ -25,7 +25,8 @@ struct cooccur_entry {
 };
 
 struct cooccur_row {
-    struct cooccur_entry *slots; /* open addressing, capacity a power of 2; owned */
+    struct cooccur_entry
+        *slots; /* open addressing, capacity a power of 2; owned, with what is behind */
     uint32_t n, capacity;
     double since; /* the time on the clock that weights are as of */
 };

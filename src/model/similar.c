@@ -1,6 +1,6 @@
 /* What the model knows of two items without anybody in between: what was chosen after one of them (its row of co-occurrence), and
  * what somebody would be whose history is this item alone. The list of an item's page is made of these (rank/similar.c). */
-#include "base/special.h"
+#include "base/vec.h"
 #include "model/model_priv.h"
 
 _Static_assert(MODEL_SIMILAR_LINKED == COOCCUR_DEPTH, "what is linked has moved");
@@ -13,17 +13,18 @@ void model_similar_encode(const struct model *m, uint32_t item, float *z)
 
 uint32_t model_similar_cooccur(const struct model *m, uint32_t item, float *sums, uint32_t *touched)
 {
+    VEC_SCRATCH struct cooccur_entry entries[COOCCUR_ENTRIES];
     float scale;
-    uint32_t n = 0;
     const struct cooccur_row *r =
         cooccur_row(&m->cooccur, item, m->decay.now[DECAY_COOCCUR], &scale);
-    for (uint32_t i = 0; r && i < r->capacity; i++) {
-        uint32_t j = r->slots[i].item;
-        if (j == ZL_NO_INDEX || j == item)
+    uint32_t n = 0, in_row = r ? cooccur_entries(r, entries) : 0;
+    for (uint32_t i = 0; i < in_row; i++) {
+        uint32_t j = entries[i].item;
+        if (j == item)
             continue;
-        if (sums[j] == 0)
-            touched[n++] = j;
-        sums[j] += scale * r->slots[i].weight;
+        touched[n] = j;
+        n += sums[j] == 0;
+        sums[j] += scale * entries[i].weight;
     }
     return n;
 }
