@@ -23,13 +23,12 @@ enum zl_status items_init(struct items *t, const struct model_config *cfg, struc
     t->seed = cfg->seed;
     TRY(table_init(&t->learned, "item vectors (catalog.max_items)", cfg->max_items, learned, err));
     TRY(table_init(&t->stats, "item counts (catalog.max_items)", cfg->max_items,
-                   sizeof(struct item_stats), err));
+                   (sizeof(struct item_stats) + 63) & ~(size_t)63, err));
     TRY(table_init(&t->in_window, "items in the window (catalog.max_items)", cfg->max_items / 4 + 1,
                    16, err));
-    TRY(table_init(&t->is_changed, "marks of changed items (catalog.max_items)",
-                   cfg->max_items / 16 + 1, 16, err));
-    TRY(table_init(&t->changed, "changed items (catalog.max_items)", cfg->max_items / 4 + 1, 16,
-                   err));
+    TRY(table_init(&t->changed, "marks of changed items (catalog.max_items)",
+                   cfg->max_items / 128 + 1, 16, err));
+    t->first_changed = 0;
     return rows_track_init(&t->track, cfg->max_items, err);
 }
 
@@ -37,7 +36,6 @@ void items_release(struct items *t)
 {
     rows_track_release(&t->track);
     table_release(&t->changed);
-    table_release(&t->is_changed);
     table_release(&t->in_window);
     table_release(&t->stats);
     table_release(&t->learned);
@@ -45,20 +43,20 @@ void items_release(struct items *t)
 
 static void mark_changed(struct items *t, uint32_t item)
 {
-    uint8_t *mark = (uint8_t *)t->is_changed.rows + item;
-    if (*mark)
-        return;
-    *mark = 1;
-    ((uint32_t *)(void *)t->changed.rows)[t->n_changed++] = item;
+    ((uint64_t *)(void *)t->changed.rows)[item / 64] |= 1ULL << item % 64;
+    t->first_changed = item / 64 < t->first_changed ? item / 64 : t->first_changed;
 }
 
 uint32_t items_take_changed(struct items *t, uint32_t *items, uint32_t max)
 {
-    uint32_t n = t->n_changed < max ? t->n_changed : max;
-    t->n_changed -= n;
-    memcpy(items, (uint32_t *)(void *)t->changed.rows + t->n_changed, n * sizeof *items);
-    for (uint32_t i = 0; i < n; i++)
-        t->is_changed.rows[items[i]] = 0;
+    uint64_t *words = (uint64_t *)(void *)t->changed.rows;
+    uint32_t n = 0, end = (t->count + 63) / 64;
+    for (; t->first_changed < end; t->first_changed++)
+        for (uint64_t *word = &words[t->first_changed]; *word; *word &= *word - 1) {
+            if (n == max)
+                return n;
+            items[n++] = 64 * t->first_changed + (uint32_t)__builtin_ctzll(*word);
+        }
     return n;
 }
 

@@ -23,16 +23,17 @@ struct item_learned {
     float gx, gq, gb; /* Adagrad accumulators of x, q, b */
 };
 
+/* First, in one line of the cache, what is asked of every candidate. */
 struct item_stats {
+    double pop[MODEL_HALF_LIVES]; /* see popularity.c; -INFINITY: never chosen */
+    uint64_t first, last;         /* numbers of its first and newest positive; 0: none */
+    double count;                 /* like pop, at the half-life of co-occurrence */
+    float damp;                   /* (count + 1)^-0.3 as of its newest positive */
+    uint32_t positives;           /* how many in all */
+    bool known;                   /* the row's vectors are set */
     uint32_t counts[ZL_N_EVENT_TYPES];
     int64_t reward_table_micro, last_ms, first_ms;
-    double pop[MODEL_HALF_LIVES];        /* see popularity.c; -INFINITY: never chosen */
-    uint64_t first, last;                /* numbers of its first and newest positive; 0: none */
-    uint32_t positives;                  /* how many in all */
-    double count;                        /* like pop, at the half-life of co-occurrence */
-    float damp;                          /* (count + 1)^-0.3 as of its newest positive */
     float shown_explore, reward_explore; /* see explored.c */
-    bool known;                          /* the row's vectors are set */
 };
 
 struct items {
@@ -42,10 +43,9 @@ struct items {
     struct table stats;   /* struct item_stats */
     struct rows_track track;
     /* not written to rows, and asked of many items in a step: each dense by itself */
-    struct table in_window;  /* uint32_t an item: how often it stands in the window of positives */
-    struct table is_changed; /* a byte an item: on the list for model_take_changed */
-    struct table changed;    /* the list */
-    uint32_t n_changed;
+    struct table in_window; /* uint32_t an item: how often it stands in the window of positives */
+    struct table changed;   /* a bit an item, for model_take_changed */
+    uint32_t first_changed; /* words of 64 before it are 0 */
     uint64_t seed;
 };
 
@@ -111,7 +111,7 @@ void items_step_history(struct items *t, uint32_t item, float w, const float *gz
                         float learning_rate);
 /* The content part of q becomes c, the own part stays. Nothing happens when it is as good as equal. */
 void items_renew(struct items *t, uint32_t item, const float *c);
-/* model_take_changed() */
+/* model_take_changed(): in order of index, so that those who copy rows find neighbours together. */
 uint32_t items_take_changed(struct items *t, uint32_t *items, uint32_t max);
 /* Stats may be written after this. */
 struct item_stats *items_stats_to_change(struct items *t, uint32_t item);

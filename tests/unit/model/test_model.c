@@ -316,6 +316,27 @@ static void rows_come_back_and_learning_goes_on_to_the_same_bytes(void **state)
     model_close(b);
 }
 
+static void changed_items_are_told_once_each_in_order_of_index(void **state)
+{
+    (void)state;
+    struct model *m = open_model();
+    static const uint32_t known[] = {700, 3, 64, 63, 999, 0};
+    static const uint32_t in_order[] = {0, 3, 63, 64, 700, 999};
+    uint32_t items[8], n = 0;
+    for (int i = 0; i < 6; i++)
+        model_know_item(m, known[i]);
+    for (uint32_t part; (part = model_take_changed(m, items + n, 2)) > 0; n += part)
+        assert_in_range(part, 1, 2);
+    assert_int_equal(n, 6);
+    assert_memory_equal(items, in_order, sizeof in_order);
+    items_step_output(&m->items, 3, 0.5f, m->z, 1,
+                      0.1f); /* one before those that were taken last */
+    assert_int_equal(model_take_changed(m, items, 8), 1);
+    assert_int_equal(items[0], 3);
+    assert_int_equal(model_take_changed(m, items, 8), 0);
+    model_close(m);
+}
+
 static void no_row_changes_without_being_touched_first(void **state)
 {
     (void)state;
@@ -380,6 +401,7 @@ int main(void)
         cmocka_unit_test(co_occurrence_is_the_formula),
         cmocka_unit_test(opted_out_users_are_counted_and_not_learned),
         cmocka_unit_test(rows_come_back_and_learning_goes_on_to_the_same_bytes),
+        cmocka_unit_test(changed_items_are_told_once_each_in_order_of_index),
         cmocka_unit_test(no_row_changes_without_being_touched_first),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
