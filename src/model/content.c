@@ -71,7 +71,7 @@ static enum zl_status reserve(struct content *t, const struct model_config *cfg,
     TRY(table_init(&t->features, "feature vectors (model.max_features)", t->max_features,
                    (row + 63) & ~(size_t)63, err));
     TRY(table_init(&t->items, "items' features (catalog.max_items)", cfg->max_items,
-                   sizeof(struct content_item), err));
+                   (sizeof(struct content_item) + 63) & ~(size_t)63, err));
     TRY(table_init(&t->slots, "keys of features (model.max_features)", t->n_slots / 4, 16, err));
     TRY(table_init(&t->sums, "sums of a step (model.max_features)", t->max_features / 4 + 1, 16,
                    err));
@@ -93,6 +93,7 @@ enum zl_status content_init(struct content *t, const struct model_config *cfg, s
     ASSERT(t->max_features >= 1);
     t->max_touched = (uint32_t)(cfg->negatives + 1 + cfg->history) * MODEL_MAX_FEATURES;
     t->touched = xcalloc(t->max_touched, sizeof *t->touched);
+    t->errors = xcalloc(t->max_touched, sizeof *t->errors);
     t->psi = xcalloc((size_t)rows_of_projections(t) + 1, sizeof *t->psi);
     return reserve(t, cfg, err);
 }
@@ -106,6 +107,7 @@ void content_release(struct content *t)
     table_release(&t->slots);
     table_release(&t->items);
     table_release(&t->features);
+    free(t->errors);
     free(t->touched);
     free(t->psi);
 }
@@ -213,19 +215,30 @@ void content_of(const struct content *t, uint32_t item, float *c)
     const struct content_item *it = item_of(t, item);
     VEC_SCRATCH const float *rows[MODEL_MAX_FEATURES];
     VEC_SCRATCH float weights[MODEL_MAX_FEATURES];
-    for (int i = 0; i < it->n; i++) { /* all rows are asked for before the first is needed */
+    for (int i = 0; i < it->n; i++) {
         rows[i] = vector_of(t, it->features[i]);
-        for (int f = 0; f < t->k; f += 16)
-            __builtin_prefetch(rows[i] + f);
-    }
-    for (int i = 0; i < it->n; i++)
         weights[i] = it->scale * feature_of(t, it->features[i])->shrink;
+    }
     memset(c, 0, (size_t)t->k * sizeof *c);
     vec_add_rows(c, weights, rows, it->n, t->k);
     for (int m = 0; m < ZL_N_MODALITIES; m++)
         for (int i = 0; it->norm[m] > 0 && i < t->dims[m]; i++)
             vec_add(c, t->gate[m] * it->norm[m] * it->phi[m][i], projection(t, t->first[m] + i),
                     t->k);
+}
+
+static void prefetch_feature(const struct content *t, uint32_t feature)
+{
+    const float *row = vector_of(t, feature);
+    for (int f = 0; f <= t->k; f += 16)
+        __builtin_prefetch(row + f);
+}
+
+void content_prefetch_features(const struct content *t, uint32_t item)
+{
+    const struct content_item *it = item_of(t, item);
+    for (int i = 0; i < it->n; i++)
+        prefetch_feature(t, it->features[i]);
 }
 
 /* ---- the step ---- */
@@ -265,26 +278,39 @@ static void step_feature(struct content *t, uint32_t feature, float a, const flo
             -a * adagrad_size(&f->g, a * a * z_norm2 / (float)t->k, learning_rate), z, t->k);
 }
 
-/* Small errors by systematic sampling, as in learn.c. */
-static void step_features(struct content *t, const float *z, float z_norm2, float learning_rate,
-                          struct rng *rng)
+/* Small errors by systematic sampling, as in learn.c. What is to be learned from moves to the front of `touched`, with its error; returns how
+ * many. */
+static uint32_t sample_features(struct content *t, struct rng *rng)
 {
     float *sums = (float *)(void *)t->sums.rows;
     float next = FEATURE_GRAIN * (float)rng_uniform(rng), sum = 0;
+    uint32_t n = 0;
     for (uint32_t i = 0; i < t->n_touched; i++) {
         uint32_t f = t->touched[i];
-        float a = sums[f] * feature_of(t, f)->shrink;
+        float a = sums[f] * feature_of(t, f)->shrink, size = fabsf(a);
+        bool small = size < FEATURE_GRAIN;
         sums[f] = 0;
-        if (fabsf(a) < FEATURE_GRAIN) {
-            sum += fabsf(a);
-            if (sum <= next)
-                continue;
+        sum += small ? size : 0;
+        bool drawn = small & (sum > next);
+        if (drawn)
             next += FEATURE_GRAIN;
-            a = copysignf(FEATURE_GRAIN, a);
-        }
-        step_feature(t, f, a, z, z_norm2, learning_rate);
+        t->touched[n] = f;
+        t->errors[n] = small ? copysignf(FEATURE_GRAIN, a) : a;
+        n += !small | drawn;
     }
     t->n_touched = 0;
+    return n;
+}
+
+/* Rows lie anywhere in memory: all are asked for first. */
+static void step_features(struct content *t, const float *z, float z_norm2, float learning_rate,
+                          struct rng *rng)
+{
+    uint32_t n = sample_features(t, rng);
+    for (uint32_t i = 0; i < n; i++)
+        prefetch_feature(t, t->touched[i]);
+    for (uint32_t i = 0; i < n; i++)
+        step_feature(t, t->touched[i], t->errors[i], z, z_norm2, learning_rate);
 }
 
 static void step_modality(struct content *t, int m, const float *z, float z_norm2,

@@ -39,7 +39,8 @@ struct content {
     float gate[ZL_N_MODALITIES], gate_g[ZL_N_MODALITIES], projection_g[ZL_N_MODALITIES];
     /* of the step under way */
     uint32_t *touched, n_touched, max_touched;
-    float *psi; /* a float a row of all M */
+    float *errors; /* of those in `touched` that move */
+    float *psi;    /* a float a row of all M */
     bool any_psi[ZL_N_MODALITIES];
 };
 
@@ -59,8 +60,9 @@ bool content_has(const struct content *t, uint32_t item);
 /* c (k floats) of an item as of now. */
 void content_of(const struct content *t, uint32_t item, float *c);
 
-/* The item's features are soon to be gathered. */
+/* The item's features are soon to be gathered; with their vectors soon to be added up, in content_of(). */
 void content_prefetch(const struct content *t, uint32_t item);
+void content_prefetch_features(const struct content *t, uint32_t item);
 /* One step: gradients d_j z of the loss for c of some items j are gathered, then every w_f, M_m and g_m concerned moves once. */
 void content_gather(struct content *t, uint32_t item, float d);
 void content_step(struct content *t, const float *z, float z_norm2, float learning_rate,

@@ -122,22 +122,33 @@ struct thinned {
     float errors[MODEL_MAX_NEGATIVES + 1];
 };
 
+/* tiny: the sizes of errors below the grain, 0 for the others; moved: what an item moves by if it does. */
+VEC_CLONES static void split(const float *errors, int n, float grain, float *tiny, float *moved)
+{
+    for (int i = 0; i < n; i++) {
+        float size = fabsf(errors[i]);
+        tiny[i] = size < grain ? size : 0;
+        moved[i] = size < grain ? copysignf(grain, errors[i]) : errors[i];
+    }
+}
+
 /* Every drawn item has an error to learn from, mostly a tiny one that moves nothing one could measure but costs a row. Of those below
  * `grain` a sample stands for all: each is drawn in proportion to its error and counted as one grain (systematic sampling), so that the
- * expected gradient stays what it is. No branch: which error is tiny is foretold by nothing. */
+ * expected gradient stays what it is. No branch on which error is tiny: it is foretold by nothing. That one is drawn is rare. */
 static void thin(const struct model *m, int n, float grain, struct rng *rng, struct thinned *out)
 {
+    VEC_SCRATCH float tiny[MODEL_MAX_NEGATIVES + 1], moved[MODEL_MAX_NEGATIVES + 1];
     float next = grain * (float)rng_uniform(rng), sum = 0;
+    split(m->logits, n, grain, tiny, moved);
     out->n = 0;
     for (int i = 0; i < n; i++) {
-        float error = m->logits[i], size = fabsf(error);
-        bool tiny = size < grain;
-        sum += tiny ? size : 0;
-        bool drawn = tiny & (sum > next);
-        next += drawn ? grain : 0;
+        sum += tiny[i];
+        bool drawn = sum > next; /* only by a tiny one: each is less than a grain */
+        if (drawn)
+            next += grain;
         out->items[out->n] = m->drawn[i];
-        out->errors[out->n] = tiny ? copysignf(grain, error) : error;
-        out->n += (!tiny & (error != 0)) | drawn;
+        out->errors[out->n] = moved[i];
+        out->n += ((tiny[i] == 0) & (m->logits[i] != 0)) | drawn;
     }
 }
 
@@ -181,21 +192,31 @@ void learn_renew(struct model *m, uint32_t item)
     items_renew(&m->items, item, c);
 }
 
-/* The content of an item moves with every step of one of its features; its row follows when it is chosen, and else in its turn. */
-static void renew_some(struct model *m, uint32_t chosen)
+/* The content of an item moves with every step of one of its features; its row follows when it is chosen, and else in its turn: the chosen
+ * one and RENEWED more. */
+static void choose_to_renew(const struct model *m, uint32_t chosen, uint32_t items[1 + RENEWED])
 {
-    learn_renew(m, chosen);
-    uint64_t first = m->window.n * RENEWED;
-    for (uint32_t i = 0; i < RENEWED; i++) {
-        uint32_t item = (uint32_t)((first + i) % m->items.count);
-        if (items_stats(&m->items, item)->known && content_has(&m->content, item))
-            learn_renew(m, item);
-    }
+    items[0] = chosen;
+    for (uint32_t i = 0; i < RENEWED; i++)
+        items[1 + i] = (uint32_t)((m->window.n * RENEWED + i) % m->items.count);
+    for (uint32_t i = 0; i <= RENEWED; i++)
+        content_prefetch(&m->content, items[i]);
+}
+
+static void renew(struct model *m, const uint32_t items[1 + RENEWED])
+{
+    for (uint32_t i = 0; i <= RENEWED; i++)
+        content_prefetch_features(&m->content, items[i]);
+    for (uint32_t i = 0; i <= RENEWED; i++)
+        if (i == 0 ||
+            (items_stats(&m->items, items[i])->known && content_has(&m->content, items[i])))
+            learn_renew(m, items[i]);
 }
 
 void learn_step(struct model *m, const struct user *u, uint32_t item, float weight, struct rng *rng)
 {
     VEC_SCRATCH float w[MODEL_MAX_HISTORY];
+    uint32_t to_renew[1 + RENEWED] = {0};
     float lr = (float)m->cfg.learning_rate;
     int n_history = learn_history_weights(&m->cfg, u, w);
     for (int l = 0; l < n_history; l++)
@@ -203,6 +224,8 @@ void learn_step(struct model *m, const struct user *u, uint32_t item, float weig
     int n = draw(m, item, rng);
     if (n < 2)
         return; /* nobody to compare with yet */
+    if (m->content.on)
+        choose_to_renew(m, item, to_renew);
     encode(m, u, w, n_history, m->z);
     backward(m, n, forward(m, n, weight), lr, rng);
     adversary_step(m, item, weight, rng);
@@ -214,5 +237,5 @@ void learn_step(struct model *m, const struct user *u, uint32_t item, float weig
     for (int l = 0; l < n_history && l < CONTENT_HISTORY; l++)
         content_gather(&m->content, u->history[l].item, w[l]);
     content_step(&m->content, m->gz, gz_norm2, lr, rng);
-    renew_some(m, item);
+    renew(m, to_renew);
 }
