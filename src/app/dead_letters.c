@@ -196,6 +196,22 @@ static enum zl_status put_file(struct dead_letters *d, struct dead_letter *l)
     return ZL_EAGAIN;
 }
 
+/* A person looks into a file by its lines, which count from 1. */
+static void say_refused(const struct dead_letters *d, const struct zl_reject *r, const char *key)
+{
+    const char *file = d->cfg.files[r->from.topic];
+    char element[32] = "";
+    if (!file) {
+        LOG(WARN, ROOM, "refused %s: %s: %s", key, zl_reason_name(r->reason), r->detail);
+        return;
+    }
+    if (r->from.index > 0)
+        snprintf(element, sizeof element, ", element %" PRId32, r->from.index + 1);
+    LOG(WARN, ROOM, "%s:%" PRId64 "%s: refused: %s: %s",
+        strcmp(file, "-") == 0 ? "standard input" : file, r->from.offset + 1, element,
+        zl_reason_name(r->reason), r->detail);
+}
+
 enum zl_status dead_letters_put(struct dead_letters *d, const struct zl_reject *r,
                                 const struct source_message *m, struct zl_error *err)
 {
@@ -207,7 +223,7 @@ enum zl_status dead_letters_put(struct dead_letters *d, const struct zl_reject *
         return put_topic(d, &l, err);
     if (d->fd >= 0)
         return put_file(d, &l);
-    LOG(WARN, ROOM, "refused %s: %s: %s", key, zl_reason_name(r->reason), r->detail);
+    say_refused(d, r, key);
     d->safe = ++d->put;
     return ZL_OK;
 }

@@ -22,6 +22,7 @@ struct dead_letters_config {
     /* used instead of the topic; NULL or "": none. Without both: a log line only */
     const char *file;
     const char *topics[ZL_N_TOPICS]; /* names of what is read, for keys and headers */
+    const char *files[ZL_N_TOPICS];  /* where it is read from a file instead, for words; or NULL */
     int64_t max_bytes;               /* of one letter in the topic; 0: 1,000,000 */
 };
 

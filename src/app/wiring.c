@@ -297,6 +297,12 @@ static enum zl_status open_dead_letters(struct engine *e, struct zl_error *err)
     struct source_config s;
     wiring_source(e->cfg, properties, &s);
     bool kafka = s.kafka && e->opt.serve && !e->opt.file;
+    const char *file = e->opt.file ? e->opt.file
+                       : s.kafka   ? NULL
+                                   : s.file,
+               *items = !file               ? NULL
+                        : e->opt.items_file ? e->opt.items_file
+                                            : s.items_file;
     return dead_letters_open(
         &(struct dead_letters_config){.brokers = kafka ? s.brokers : NULL,
                                       .properties = s.properties,
@@ -304,7 +310,8 @@ static enum zl_status open_dead_letters(struct engine *e, struct zl_error *err)
                                       .topic = e->cfg->dead_letters.topic,
                                       .file = e->opt.serve ? text_or_null(e->cfg->dead_letters.file)
                                                            : NULL,
-                                      .topics = {s.topics[0], s.topics[1], s.topics[2]}},
+                                      .topics = {s.topics[0], s.topics[1], s.topics[2]},
+                                      .files = {file, items}},
         &e->dead_letters, err);
 }
 

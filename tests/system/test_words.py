@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """What a user is told who asks for something that cannot be: the exit code and the words that name the flag or setting. Needs no service."""
+import gzip
 import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -50,6 +52,24 @@ for words in (["simulate", "--events", 1000000], ["simulate", "--closed-loop", "
     verb.stdout.close()
     said, code = verb.stderr.read().decode(), verb.wait()
     rig.check(code == 0 and "cannot" not in said, f"{words[0]}, whose reader has left, ends with 0", (code, said[-200:]))
+
+
+def packed(name, pack, *lines):
+    (rig.work / name).write_bytes(pack(("\n".join(lines) + "\n").encode()))
+    return rig.work / name
+
+
+good = events.read_text().splitlines()
+zstd = lambda text: subprocess.run(["zstd", "-qc"], input=text, stdout=subprocess.PIPE, check=True).stdout  # noqa: E731
+for name, pack in (("bad.jsonl", bytes), ("bad.jsonl.gz", gzip.compress), *((("bad.jsonl.zst", zstd),) if shutil.which("zstd") else ())):
+    bad = packed(name, pack, good[0], "", good[1], "[%s, 7]" % good[2], good[3])
+    said = rig.run("replay", bad).stderr.decode()
+    rig.check(f"{bad}:4, element 2: refused: not_object" in said, f"a refused element of {name} is named by file and line", said)
+bad_item = packed("bad-items.jsonl", bytes, '{"item_id":"v1"}', "{")
+said = rig.run("replay", events, "--items", bad_item).stderr.decode()
+rig.check(f"{bad_item}:2: refused: bad_json" in said, "so is an item", said)
+said = rig.run("replay", "-", input=b"\n{\n").stderr.decode()
+rig.check("standard input:2: refused: bad_json" in said, "so is a line of standard input", said)
 
 done = rig.run("simulate", "--over-show", "football=16", "--in-process", "--open-events", 1000, "--events", 1000, "--out", "/dev/null")
 rig.check(done.returncode == 0, "all events may be open where an engine learns beside", done.returncode)
