@@ -52,7 +52,11 @@ static enum zl_status check_flags(const struct args *args, struct zl_error *err)
                        : !similar && args_integer(args, "seeds") > 1 ? "seeds"
                        : protocol_of(args_text(args, "protocol")) != EVALUATE_PREQUENTIAL
                            ? "protocol"
-                           : NULL;
+                       : args_given(args, "every")            ? "every"
+                       : args_given(args, "score")            ? "score"
+                       : args_given(args, "freeze-items")     ? "freeze-items"
+                       : !similar && args_given(args, "skip") ? "skip"
+                                                              : NULL;
     return idle ? zl_fail(err, ZL_EUSAGE, "--%s and --%s do not go together", asked, idle) : ZL_OK;
 }
 

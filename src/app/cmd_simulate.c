@@ -447,9 +447,11 @@ static void say_truth(const struct args *args, const struct output *o,
         simulate_loop_print(t, learned, out);
     } else {
         simulate_loop_say(t, NULL, out);
-        fprintf(out, ", topic error %.3f (platform %.3f)\n",
-                simulate_loop_topic_error(t, t->topics),
-                simulate_loop_topic_error(t, t->platform_topics));
+        if (t->all.shown > 0)
+            fprintf(out, ", topic error %.3f (platform %.3f)",
+                    simulate_loop_topic_error(t, t->topics),
+                    simulate_loop_topic_error(t, t->platform_topics));
+        fputc('\n', out);
         if (learned)
             simulate_learned_say(learned, out);
     }

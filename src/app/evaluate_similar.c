@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "app/engine.h"
+#include "app/json_text.h"
 #include "app/refused.h"
 #include "base/check.h"
 #include "rank/similar.h"
@@ -48,7 +49,9 @@ static void print_hits(const struct args *args, const struct config *cfg, const 
     double mix = share_of(h, from, HIT_MIX), cooccur = share_of(h, from, HIT_COOCCUR),
            core = share_of(h, from, HIT_CORE);
     if (args_text(args, "format")[0] == 'j') {
-        printf("{\"stream\":\"%s\",\"seed\":%" PRId64 ",", args->words[0], cfg->model.seed);
+        printf("{\"stream\":");
+        json_text_print(stdout, zl_span_of(args->words[0]));
+        printf(",\"seed\":%" PRId64 ",", cfg->model.seed);
         refused_print_json(refused);
         printf(",\"similar\":{\"hr@10\":%.5f,\"cooccurrence\":%.5f,\"vectors\":%.5f,\"n\":%" PRIu64
                "}}\n",

@@ -236,6 +236,10 @@ void simulate_loop_say(const struct simulate_truth *t, const struct simulate_sum
     struct simulate_sums none = {0};
     const struct simulate_sums *from = since ? since : &none;
     uint64_t n = t->all.shown - from->shown;
+    if (n == 0) { /* a mean of nothing is no interest of 0 */
+        fputs("nothing was shown from lists", out);
+        return;
+    }
     fprintf(out,
             "%llu shown, interest %.3f (the platform's choice %.3f over all), watched %.3f, "
             "%.2f conversions in 1,000",

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """What a user is told who asks for something that cannot be: the exit code and the words that name the flag or setting. Needs no service."""
 import gzip
+import json
 import pathlib
 import shutil
 import subprocess
@@ -30,6 +31,10 @@ refused(64, "--user U", "explain", "--checkpoint", state)
 refused(66, "no item", "inspect", "similar", "zzz", "--checkpoint", state)
 refused(64, "one item is asked", "inspect", "similar", "v1", "v2", "--checkpoint", state)
 refused(64, "1ms..36500d", "evaluate", events, "--outcome-window", "0ms")
+for asked in ("--ips", "--snips", "--similar"):
+    for idle in (("--every", 7), ("--score", "like"), ("--freeze-items", 10)):
+        refused(64, f"{asked} and {idle[0]} do not go together", "evaluate", events, asked, *idle)
+refused(64, "--ips and --skip do not go together", "evaluate", events, "--ips", "--skip", 0.1)
 refused(64, "9007199254740991", "simulate", "--events", -1)
 again = rig.run("replay", "pipelines/feed.yaml", events, "--items", items, "--checkpoint", state, "--set", f"dead_letters.file={state}.dead")
 rig.check(again.returncode == 0 and f"continues at line 3001 of {events}" in again.stderr.decode(), "a folder used again is said to be")
@@ -40,6 +45,11 @@ scores = [float(line.split()[2]) for line in said[3:] if line[:5].strip().isdigi
 rig.check(said and said[0].startswith("place item") and len(scores) > 20 and len(sums) == len(scores)
           and all(abs(a - b) < 0.006 for a, b in zip(sums, scores)), "explain's parts add up to the score", (said[:6], len(sums), len(scores)))
 rig.check(not any(" +0.000" in line or " -0.000" in line for line in said if line.startswith("      =")), "parts of 0 are left out")
+
+strange = rig.work / 'a "strange\\name".jsonl'
+shutil.copy(events, strange)
+similar = json.loads(rig.run("evaluate", strange, "--items", items, "--similar", "--format", "json").stdout)
+rig.check(similar["stream"] == str(strange), "a file's name with quotes is JSON in evaluate --similar", similar)
 
 for words in (["--help"], ["run", "--help"], ["version", "--commands"]):
     with open("/dev/full", "w") as full:
@@ -72,5 +82,7 @@ said = rig.run("replay", "-", input=b"\n{\n").stderr.decode()
 rig.check("standard input:2: refused: bad_json" in said, "so is a line of standard input", said)
 
 done = rig.run("simulate", "--over-show", "football=16", "--in-process", "--open-events", 1000, "--events", 1000, "--out", "/dev/null")
+said = done.stderr.decode()
+rig.check("nothing was shown from lists" in said and "0 shown" not in said and "topic error" not in said + done.stdout.decode(), "where all events are open, nothing is said to be shown, and of no interest", said)
 rig.check(done.returncode == 0, "all events may be open where an engine learns beside", done.returncode)
 rig.end()
