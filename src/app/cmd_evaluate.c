@@ -2,6 +2,7 @@
  * time and k-fold by user are there because people ask for them (docs/how-to/evaluate.md says what they hide).
  * Each seed is a pass of its own (evaluate_pass.c); with --against each seed is a pair of passes. Printed is one report, at the end. */
 #define _GNU_SOURCE
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,6 +57,7 @@ static enum zl_status check_flags(const struct args *args, struct zl_error *err)
                        : args_given(args, "score")            ? "score"
                        : args_given(args, "freeze-items")     ? "freeze-items"
                        : !similar && args_given(args, "skip") ? "skip"
+                       : !similar && args_given(args, "top")  ? "top"
                                                               : NULL;
     return idle ? zl_fail(err, ZL_EUSAGE, "--%s and --%s do not go together", asked, idle) : ZL_OK;
 }
@@ -101,6 +103,7 @@ static enum zl_status plan_of(const struct args *args, struct evaluate_plan *out
                                   .items_file = args_text(args, "items"),
                                   .protocol_name = args_text(args, "protocol"),
                                   .protocol = protocol_of(args_text(args, "protocol")),
+                                  .top = (int)args_integer(args, "top"),
                                   .every = (uint64_t)args_integer(args, "every"),
                                   .skip = args_number(args, "skip"),
                                   .freeze_items = args_integer(args, "freeze-items"),
@@ -152,6 +155,17 @@ static void say_idle_policy(const struct runs *r)
                 "without chance, business value and rules\n",
                 r->pipeline ? r->pipeline : "", r->pipeline ? ": " : "", keys,
                 n > 1 ? "have" : "has");
+}
+
+/* Places are counted among all candidates, whatever the length of a list. */
+static void say_longer_list(const struct args *args, int64_t n, const char *key)
+{
+    int64_t top = args_integer(args, "top");
+    if (args_given(args, "top") && n > 0 && top > n)
+        fprintf(stderr,
+                "zhiliu evaluate: %s is %" PRId64 ": lists that are served are shorter than the "
+                "%" PRId64 " places of --top\n",
+                key, n, top);
 }
 
 static enum zl_status run_seed(struct runs *r, const struct evaluate_plan *plan, int s,
@@ -234,8 +248,10 @@ int cmd_evaluate(const struct args *args)
     if (code == 0 && (args_on(args, "ips") || args_on(args, "snips"))) {
         code = evaluate_ips_command(args, &ours.cfg);
     } else if (code == 0 && args_on(args, "similar")) {
+        say_longer_list(args, ours.cfg.similar.n, "similar.n");
         code = run_similar(args, &ours);
     } else if (code == 0) {
+        say_longer_list(args, ours.cfg.rank.n, "rank.n");
         st = run_all(&plan, &ours, against ? &other : NULL, json, &err);
         code = st == ZL_OK ? 0 : fail(st, &err);
     }

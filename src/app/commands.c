@@ -171,6 +171,7 @@ static const struct commands_flag flags[] = {
     NUMBER("skip", REPLAY, "0.3", 0, 1, "share of the events that warm up and are not scored"),
     TEXT("items", REPLAY, "FILE", NULL,
          "items to read before the first event; without it source.items_file"),
+    INTEGER("top", EVALUATE, "10", 1, 100, "N of HR@N and NDCG@N"),
     INTEGER("every", EVALUATE, "1", 1, 1e9, "score every n-th positive, learn from all"),
     NUMBER("skip", EVALUATE, "0.3", 0, 1, "share of the events that is not scored"),
     TEXT("items", EVALUATE, "FILE", NULL, "descriptions of items; without it source.items_file"),

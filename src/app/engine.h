@@ -44,6 +44,7 @@ struct engine_options {
     bool each_event;                      /* one after another, as a file is served */
     bool feed;                            /* no source: engine_feed() in place of engine_run() */
     bool hold_items; /* described items are not served before they exist (catalog_config.hold) */
+    int top;         /* how many of the best a test names; 0: RANK_TOP */
     int64_t freeze_items; /* tests see item rows as of the last of every so many positives; 0: no */
     void *ctx;
 };

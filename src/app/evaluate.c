@@ -9,9 +9,12 @@
 #include "app/evaluate_priv.h"
 #include "base/check.h"
 
-struct evaluate *evaluate_open(void)
+struct evaluate *evaluate_open(int top)
 {
-    return xcalloc(1, sizeof(struct evaluate));
+    ASSERT(top >= 1 && top <= RANK_TOP_MAX);
+    struct evaluate *e = xcalloc(1, sizeof *e);
+    e->top = top;
+    return e;
 }
 
 void evaluate_close(struct evaluate *e)
@@ -79,35 +82,36 @@ void evaluate_take(struct evaluate *e, const struct model *m, const struct zl_ev
 
 /* ---- sums ---- */
 
-static void add_rank(struct evaluate_quality *q, double rank)
+static void add_rank(struct evaluate_quality *q, double rank, int top)
 {
     q->n++;
     q->mrr += rank > 0 ? 1 / rank : 0;
-    if (rank > 0 && rank <= RANK_TOP) {
+    if (rank > 0 && rank <= top) {
         q->hr++;
         q->ndcg += 1 / log2(rank + 1);
     }
 }
 
-static void add_record_to(const struct evaluate_record *rec, struct evaluate_result *out)
+static void add_record_to(const struct evaluate_record *rec, int top, struct evaluate_result *out)
 {
     double rank = (double)rec->ranks[RANK_MIX];
-    add_rank(&out->overall, rank);
-    add_rank(&out->by_history[rec->length], rank);
+    add_rank(&out->overall, rank, top);
+    add_rank(&out->by_history[rec->length], rank, top);
     if (rec->warm)
-        add_rank(&out->warm, rank);
+        add_rank(&out->warm, rank, top);
     if (rec->first)
-        add_rank(&out->first, rank);
+        add_rank(&out->first, rank, top);
     for (int p = 0; p < RANK_N_PARTS; p++) {
-        add_rank(&out->parts[p], (double)rec->ranks[p]);
-        add_rank(&out->parts_by_history[rec->length * RANK_N_PARTS + p], (double)rec->ranks[p]);
+        add_rank(&out->parts[p], (double)rec->ranks[p], top);
+        add_rank(&out->parts_by_history[rec->length * RANK_N_PARTS + p], (double)rec->ranks[p],
+                 top);
     }
     if (rec->frozen >= 0)
-        add_rank(&out->frozen, (double)rec->frozen);
+        add_rank(&out->frozen, (double)rec->frozen, top);
     if (rec->cold) {
         out->n_cold++;
         out->cold_auc += (double)rec->cold_auc;
-        out->cold_hr += rec->cold_rank <= RANK_TOP;
+        out->cold_hr += rec->cold_rank <= (float)top;
     }
     out->novelty += (double)rec->novelty;
 }
@@ -143,8 +147,9 @@ void evaluate_summarise(const struct evaluate *e, uint32_t n_items, struct evalu
     struct evaluate_quality *q;
     *out = (struct evaluate_result){0};
     for (uint64_t i = 0; i < e->n; i++) {
-        add_record_to(&e->records[i], out);
-        add_rank(&out->windows[i * EVALUATE_WINDOWS / e->n], (double)e->records[i].ranks[RANK_MIX]);
+        add_record_to(&e->records[i], e->top, out);
+        add_rank(&out->windows[i * EVALUATE_WINDOWS / e->n], (double)e->records[i].ranks[RANK_MIX],
+                 e->top);
     }
     for (uint32_t i = 0; i < e->n_items; i++)
         covered += e->shown[i];

@@ -35,7 +35,8 @@ struct evaluate_result {
 
 struct evaluate; /* grows by 56 bytes a scored event */
 
-struct evaluate *evaluate_open(void);
+/* top: N, 1..RANK_TOP_MAX. */
+struct evaluate *evaluate_open(int top);
 void evaluate_close(struct evaluate *e);
 /* One scored event. `m` as it was before the event. at: its number among the tested events, rising. */
 void evaluate_take(struct evaluate *e, const struct model *m, const struct zl_event *ev,
@@ -43,7 +44,7 @@ void evaluate_take(struct evaluate *e, const struct model *m, const struct zl_ev
 void evaluate_summarise(const struct evaluate *e, uint32_t n_items, struct evaluate_result *out);
 /* Field by field, of n > 0 runs (seeds). */
 void evaluate_mean(const struct evaluate_result *results, int n, struct evaluate_result *out);
-/* Standard deviation of HR@10 overall among n runs (over n - 1); 0 for one. */
+/* Standard deviation of HR@N overall among n runs (over n - 1); 0 for one. */
 double evaluate_spread(const struct evaluate_result *results, int n);
 
 /* ---- evaluate_compare.c ---- */
@@ -52,7 +53,7 @@ double evaluate_spread(const struct evaluate_result *results, int n);
 struct evaluate_comparison {
     double only_a, only_b; /* events that were hits of the one and not of the other */
     double p;              /* McNemar, two-sided; of the mean counts when there are several pairs */
-    double difference;     /* HR@10 of a minus that of b */
+    double difference;     /* HR@N of a minus that of b */
     double low, high;      /* 95 % interval of it: bootstrap over users */
 };
 

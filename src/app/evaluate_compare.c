@@ -1,7 +1,7 @@
 /* Is the difference of two runs chance? They scored the same events, so hits are paired.
  *   McNemar    looks at the events where one had a hit and the other had not, as if events were independent.
  *   bootstrap  resamples users, each with all of their events: people differ, and the events of one person are alike. 1,000 draws of as
- *              many users as there are; the interval is from the 2.5 % to the 97.5 % quantile of the difference of HR@10.
+ *              many users as there are; the interval is from the 2.5 % to the 97.5 % quantile of the difference of HR@N.
  *              (Efron, Tibshirani, "An introduction to the bootstrap", 1993, chapter 13; blocks: Davison, Hinkley, 1997.) */
 #include <math.h>
 #include <stdlib.h>
@@ -46,7 +46,7 @@ static void add_pair(const struct evaluate *a, const struct evaluate *b, struct 
                      struct evaluate_comparison *out)
 {
     for (uint64_t i = 0; i < a->n; i++) {
-        bool hit_a = evaluate_hit(&a->records[i]), hit_b = evaluate_hit(&b->records[i]);
+        bool hit_a = evaluate_hit(a, i), hit_b = evaluate_hit(b, i);
         struct block *block = &blocks[a->records[i].user];
         out->only_a += hit_a && !hit_b;
         out->only_b += hit_b && !hit_a;

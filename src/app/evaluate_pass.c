@@ -117,6 +117,7 @@ static enum zl_status walk_log(struct walk *w, const struct config *cfg, uint64_
                                  .scored = w->out ? on_scored : NULL,
                                  .use = use_of,
                                  .hold_items = true,
+                                 .top = w->plan->top,
                                  .freeze_items = w->out ? w->plan->freeze_items : 0,
                                  .ctx = w};
     TRY(engine_open(cfg, &opt, &w->engine, err));
@@ -191,9 +192,9 @@ enum zl_status evaluate_pass(const struct evaluate_plan *plan, const struct conf
     struct walk first;
     uint32_t n_items = 0;
     out->seed = cfg->model.seed;
-    out->records = evaluate_open();
+    out->records = evaluate_open(plan->top);
     for (int i = 0; i < plan->rivals.n; i++)
-        out->rival_records[i] = evaluate_open();
+        out->rival_records[i] = evaluate_open(plan->top);
     TRY(learn_only(plan, cfg, &first, out, err));
     for (int fold = 0; fold < (plan->protocol == EVALUATE_KFOLD ? FOLDS : 1); fold++)
         TRY(test_fold(&first, cfg, fold, out, &n_items, err));

@@ -16,6 +16,7 @@ struct evaluate_plan {
     const char *file, *items_file; /* items_file NULL: none */
     const char *protocol_name;
     enum evaluate_protocol protocol;
+    int top;        /* N of HR@N */
     uint64_t every; /* test each n-th of the testable events */
     double skip;    /* share of the testable events that is not tested; prequential only */
     uint32_t types; /* bits of the event types that are tested; 0: all that have a reward */

@@ -53,7 +53,7 @@ static double best_part(const struct evaluate_result *r)
     return best;
 }
 
-/* HR@10 of a part for users of one length of history. */
+/* HR@N of a part for users of one length of history. */
 static double part_of(const struct evaluate_report *r, int length, int part)
 {
     return r->mean.parts_by_history[length * RANK_N_PARTS + part].hr;
@@ -61,15 +61,16 @@ static double part_of(const struct evaluate_report *r, int length, int part)
 
 /* ---- JSON ---- */
 
-static void json_figures(const struct evaluate_quality *q)
+static void json_figures(int top, const struct evaluate_quality *q)
 {
-    printf("\"n\":%.0f,\"hr@10\":%.5f,\"ndcg@10\":%.5f,\"mrr\":%.5f", q->n, q->hr, q->ndcg, q->mrr);
+    printf("\"n\":%.0f,\"hr@%d\":%.5f,\"ndcg@%d\":%.5f,\"mrr\":%.5f", q->n, top, q->hr, top,
+           q->ndcg, q->mrr);
 }
 
-static void json_quality(const char *name, const struct evaluate_quality *q)
+static void json_quality(const char *name, int top, const struct evaluate_quality *q)
 {
     printf("\"%s\":{", name);
-    json_figures(q);
+    json_figures(top, q);
     putchar('}');
 }
 
@@ -81,26 +82,26 @@ static void json_windows(const struct evaluate_result *r)
     putchar(']');
 }
 
-static void json_comparison(const struct evaluate_comparison *c)
+static void json_comparison(int top, const struct evaluate_comparison *c)
 {
-    printf("\"difference\":{\"hr@10\":%.5f,\"low\":%.5f,\"high\":%.5f},\"only_this\":%.1f,"
+    printf("\"difference\":{\"hr@%d\":%.5f,\"low\":%.5f,\"high\":%.5f},\"only_this\":%.1f,"
            "\"only_other\":%.1f,\"mcnemar_p\":%.3g",
-           c->difference, c->low, c->high, c->only_a, c->only_b, c->p);
+           top, c->difference, c->low, c->high, c->only_a, c->only_b, c->p);
 }
 
 static void json_qualities(const struct evaluate_report *r)
 {
-    json_quality("overall", &r->mean.overall);
+    json_quality("overall", r->plan->top, &r->mean.overall);
     putchar(',');
-    json_quality("warm", &r->mean.warm);
+    json_quality("warm", r->plan->top, &r->mean.warm);
     putchar(',');
-    json_quality("first", &r->mean.first);
+    json_quality("first", r->plan->top, &r->mean.first);
 }
 
 static void json_cold(const struct evaluate_report *r)
 {
-    printf("\"cold\":{\"n\":%.0f,\"auc\":%.5f,\"hr@10\":%.5f}", r->mean.n_cold, r->mean.cold_auc,
-           r->mean.cold_hr);
+    printf("\"cold\":{\"n\":%.0f,\"auc\":%.5f,\"hr@%d\":%.5f}", r->mean.n_cold, r->mean.cold_auc,
+           r->plan->top, r->mean.cold_hr);
 }
 
 static void json_by_history(const struct evaluate_report *r)
@@ -108,7 +109,7 @@ static void json_by_history(const struct evaluate_report *r)
     printf("\"by_history\":{");
     for (int l = 0; l < EVALUATE_LENGTHS; l++) {
         printf("%s", l ? "," : "");
-        json_quality(length_names[l], &r->mean.by_history[l]);
+        json_quality(length_names[l], r->plan->top, &r->mean.by_history[l]);
     }
     printf("},\"parts_by_history\":{");
     for (int l = 0; l < EVALUATE_LENGTHS; l++) {
@@ -125,7 +126,7 @@ static void json_parts(const struct evaluate_report *r)
     printf("\"parts\":{");
     for (int p = 1; p < RANK_N_PARTS; p++) {
         printf("%s", p > 1 ? "," : "");
-        json_quality(part_names[p], &r->mean.parts[p]);
+        json_quality(part_names[p], r->plan->top, &r->mean.parts[p]);
     }
     printf("},\"gain_over_best_part\":%.4f", gain(r->mean.overall.hr, best_part(&r->mean)));
 }
@@ -138,7 +139,7 @@ static void json_frozen(const struct evaluate_report *r)
         return;
     }
     printf("\"frozen\":{\"every\":%lld,", (long long)r->plan->freeze_items);
-    json_figures(old);
+    json_figures(r->plan->top, old);
     printf(",\"loss\":%.4f}", live->hr > 0 ? 1 - old->hr / live->hr : 0);
 }
 
@@ -153,9 +154,9 @@ static void json_rivals(const struct evaluate_report *r)
     printf("\"baselines\":{");
     for (int i = 0; i < r->plan->rivals.n; i++) {
         printf("%s\"%s\":{", i ? "," : "", r->plan->rivals.names[i]);
-        json_figures(&r->rival_means[i].overall);
+        json_figures(r->plan->top, &r->rival_means[i].overall);
         printf(",\"gain\":%.4f,", gain(r->mean.overall.hr, r->rival_means[i].overall.hr));
-        json_comparison(&r->rivals[i]);
+        json_comparison(r->plan->top, &r->rivals[i]);
         putchar(',');
         json_windows(&r->rival_means[i]);
         putchar('}');
@@ -165,11 +166,11 @@ static void json_rivals(const struct evaluate_report *r)
 
 static void json_seeds(const struct evaluate_report *r)
 {
-    printf("\"spread\":{\"hr@10\":%.5f},\"seeds\":[", r->spread);
+    printf("\"spread\":{\"hr@%d\":%.5f},\"seeds\":[", r->plan->top, r->spread);
     for (int s = 0; s < r->n; s++) {
         const struct evaluate_outcome *o = &r->outcomes[s];
         printf("%s{\"seed\":%lld,", s ? "," : "", (long long)o->seed);
-        json_figures(&o->result.overall);
+        json_figures(r->plan->top, &o->result.overall);
         for (int i = 0; i < r->plan->rivals.n; i++)
             printf("%s\"%s\":%.5f", i ? "," : ",\"baselines\":{", r->plan->rivals.names[i],
                    o->rivals[i].overall.hr);
@@ -214,7 +215,7 @@ void evaluate_print_json(const struct evaluate_report *r, const struct evaluate_
         printf(",\"against\":");
         json_report(other);
         printf("},\"comparison\":{");
-        json_comparison(comparison);
+        json_comparison(r->plan->top, comparison);
         putchar('}');
     }
     printf("}\n");
@@ -235,6 +236,7 @@ static void text_line(const char *name, const struct evaluate_quality *q)
 
 static void text_head(const struct evaluate_report *r)
 {
+    char hr[16];
     const struct evaluate_plan *plan = r->plan;
     printf("%s, %s, ", plan->file, plan->protocol_name);
     if (r->pipeline)
@@ -244,14 +246,15 @@ static void text_head(const struct evaluate_report *r)
     else
         printf("mean of seeds %lld to %lld\n", (long long)r->outcomes[0].seed,
                (long long)r->outcomes[r->n - 1].seed);
-    printf("  %-18s %9s   %-6s   %-6s   %s\n", "", "events", "HR@10", "NDCG", "MRR");
+    snprintf(hr, sizeof hr, "HR@%d", plan->top);
+    printf("  %-18s %9s   %-6s   %-6s   %s\n", "", "events", hr, "NDCG", "MRR");
 }
 
 static void text_qualities(const struct evaluate_report *r)
 {
     text_row("overall", &r->mean.overall);
     if (r->n > 1)
-        printf("   HR@10 +- %.4f among seeds", r->spread);
+        printf("   HR@%d +- %.4f among seeds", r->plan->top, r->spread);
     putchar('\n');
     text_line("warm", &r->mean.warm);
     text_line("first", &r->mean.first);
@@ -259,12 +262,13 @@ static void text_qualities(const struct evaluate_report *r)
 
 static void text_by_history(const struct evaluate_report *r)
 {
-    char name[32];
+    char name[32], hr[24];
+    snprintf(hr, sizeof hr, "   HR@%d of", r->plan->top);
     for (int l = 0; l < EVALUATE_LENGTHS; l++) {
         snprintf(name, sizeof name, "history %s", length_names[l]);
         text_row(name, &r->mean.by_history[l]);
         for (int p = 1; p < RANK_N_PARTS; p++)
-            printf("%s %s %.4f", p > 1 ? "," : "   HR@10 of", part_names[p], part_of(r, l, p));
+            printf("%s %s %.4f", p > 1 ? "," : hr, part_names[p], part_of(r, l, p));
         putchar('\n');
     }
 }
@@ -299,8 +303,8 @@ static void text_rivals(const struct evaluate_report *r)
 
 static void text_cold(const struct evaluate_report *r)
 {
-    printf("  %-18s %9.0f   AUC %.3f, HR@10 %.4f among the cold\n", "cold items", r->mean.n_cold,
-           r->mean.cold_auc, r->mean.cold_hr);
+    printf("  %-18s %9.0f   AUC %.3f, HR@%d %.4f among the cold\n", "cold items", r->mean.n_cold,
+           r->mean.cold_auc, r->plan->top, r->mean.cold_hr);
 }
 
 static void text_rest(const struct evaluate_report *r)
@@ -331,6 +335,6 @@ void evaluate_print_text(const struct evaluate_report *r, const struct evaluate_
     text_report(other);
     printf("McNemar: %.0f events were hits of the first only, %.0f of the second only, p = %.2g\n",
            comparison->only_a, comparison->only_b, comparison->p);
-    printf("first - second: HR@10 %+.4f, 95 %% interval %+.4f to %+.4f (bootstrap over users)\n",
-           comparison->difference, comparison->low, comparison->high);
+    printf("first - second: HR@%d %+.4f, 95 %% interval %+.4f to %+.4f (bootstrap over users)\n",
+           r->plan->top, comparison->difference, comparison->low, comparison->high);
 }

@@ -15,7 +15,7 @@ struct evaluate_report {
     int n;                /* seeds */
     const struct evaluate_outcome *outcomes;
     struct evaluate_result mean, rival_means[EVALUATE_MAX_RIVALS];
-    double spread; /* of HR@10 overall among the seeds */
+    double spread; /* of HR@N overall among the seeds */
     double us_per_event;
     struct evaluate_comparison rivals[EVALUATE_MAX_RIVALS]; /* the engine against each baseline */
 };

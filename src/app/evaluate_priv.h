@@ -14,15 +14,17 @@ struct evaluate_record {
 };
 
 struct evaluate {
+    int top; /* N of HR@N */
     struct evaluate_record *records;
     uint64_t n, capacity;
     uint8_t *shown; /* item: it stood in a top */
     uint32_t n_items;
 };
 
-static inline bool evaluate_hit(const struct evaluate_record *r)
+static inline bool evaluate_hit(const struct evaluate *e, uint64_t i)
 {
-    return r->ranks[RANK_MIX] > 0 && r->ranks[RANK_MIX] <= RANK_TOP;
+    float rank = e->records[i].ranks[RANK_MIX];
+    return rank > 0 && rank <= (float)e->top;
 }
 
 #endif

@@ -1,4 +1,4 @@
-/* One byte a tested choice: which of the three lists had it among its first ten. How many are skipped is known at the end. */
+/* One byte a tested choice: which of the three lists had it among its first N. How many are skipped is known at the end. */
 #include "app/evaluate_similar.h"
 
 #include <inttypes.h>
@@ -14,13 +14,14 @@
 enum hit { HIT_MIX = 1, HIT_COOCCUR = 2, HIT_CORE = 4 };
 
 struct hits {
+    int top;
     uint8_t *of;
     uint64_t n, capacity;
 };
 
-static uint8_t hit_of(double rank, enum hit hit)
+static uint8_t hit_of(double rank, int top, enum hit hit)
 {
-    return rank > 0 && rank <= RANK_TOP ? (uint8_t)hit : 0;
+    return rank > 0 && rank <= top ? (uint8_t)hit : 0;
 }
 
 static void on_scored(void *ctx, const struct zl_event *ev, const struct rank_similar_result *r)
@@ -31,8 +32,9 @@ static void on_scored(void *ctx, const struct zl_event *ev, const struct rank_si
         h->capacity = h->capacity ? h->capacity * 2 : 65536;
         h->of = xrealloc(h->of, h->capacity, sizeof *h->of);
     }
-    h->of[h->n++] = (uint8_t)(hit_of(r->mix, HIT_MIX) | hit_of(r->cooccur, HIT_COOCCUR) |
-                              hit_of(r->core, HIT_CORE));
+    h->of[h->n++] =
+        (uint8_t)(hit_of(r->mix, h->top, HIT_MIX) | hit_of(r->cooccur, h->top, HIT_COOCCUR) |
+                  hit_of(r->core, h->top, HIT_CORE));
 }
 
 static double share_of(const struct hits *h, uint64_t from, enum hit hit)
@@ -53,20 +55,20 @@ static void print_hits(const struct args *args, const struct config *cfg, const 
         json_text_print(stdout, zl_span_of(args->words[0]));
         printf(",\"seed\":%" PRId64 ",", cfg->model.seed);
         refused_print_json(refused);
-        printf(",\"similar\":{\"hr@10\":%.5f,\"cooccurrence\":%.5f,\"vectors\":%.5f,\"n\":%" PRIu64
+        printf(",\"similar\":{\"hr@%d\":%.5f,\"cooccurrence\":%.5f,\"vectors\":%.5f,\"n\":%" PRIu64
                "}}\n",
-               mix, cooccur, core, h->n - from);
+               h->top, mix, cooccur, core, h->n - from);
         return;
     }
     printf("%s, related items, seed %" PRId64 ", %" PRIu64 " choices after another one\n",
            args->words[0], cfg->model.seed, h->n - from);
-    printf("  %-22s %s\n  %-22s %.4f\n  %-22s %.4f\n  %-22s %.4f\n", "", "HR@10", "the list", mix,
+    printf("  %-22s HR@%d\n  %-22s %.4f\n  %-22s %.4f\n  %-22s %.4f\n", "", h->top, "the list", mix,
            "co-occurrence alone", cooccur, "vectors alone", core);
 }
 
 int evaluate_similar(const struct args *args, struct config *cfg)
 {
-    struct hits h = {.n = 0};
+    struct hits h = {.top = (int)args_integer(args, "top")};
     struct zl_error err = {""};
     struct engine *e;
     struct engine_options opt = {.file = args->words[0],

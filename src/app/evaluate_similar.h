@@ -7,7 +7,7 @@
 
 #include "app/commands.h"
 
-/* One run; prints the table, or with --format json {"stream":…,"seed":…,"similar":{"hr@10":…,"cooccurrence":…,"vectors":…,"n":…}}.
+/* One run; prints the table, or with --format json {"stream":…,"seed":…,"similar":{"hr@N":…,"cooccurrence":…,"vectors":…,"n":…}}.
  * Returns the exit code. */
 int evaluate_similar(const struct args *args, struct config *cfg);
 

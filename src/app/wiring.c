@@ -190,6 +190,7 @@ static enum zl_status open_catalog_to_rank(struct engine *e, struct zl_error *er
                                         .max_items = (uint32_t)cfg->catalog.max_items,
                                         .impression_penalty = cfg->rank.impression_penalty,
                                         .freeze_items = e->opt.freeze_items,
+                                        .top = e->opt.top,
                                         .seed = (uint64_t)cfg->model.seed,
                                         .policy = policy_of(cfg),
                                         .facts = catalog_facts_array(e->catalog)},

@@ -29,6 +29,7 @@ struct rank_config {
     /* a row an item (catalog_facts_array), borrowed until rank_close; NULL: nothing is known of any */
     const struct zl_item_facts *facts;
     int64_t freeze_items; /* of rank_of()'s `frozen`, in positives; 0: none */
+    int top;              /* of rank_of()'s `top`, up to RANK_TOP_MAX; 0: RANK_TOP */
 };
 
 struct rank;
@@ -60,6 +61,8 @@ int rank_explore_chances(struct rank *r, uint32_t user, const struct zl_version 
 void rank_learn_mix(struct rank *r, const struct zl_event *ev);
 
 #define RANK_TOP 10
+/* Below the fewest candidates of a large catalogue, so that who is none of them stands behind every top. */
+#define RANK_TOP_MAX 100
 #define RANK_COLD 5U /* an item with at most this many positives is cold */
 enum rank_part {
     RANK_MIX,
@@ -76,7 +79,7 @@ struct rank_result {
     /* Of the item among all served unseen ones, from 1, ties half, by the mix and by single parts; 0: a miss for everyone (not
      * known, not served, or seen). */
     double ranks[RANK_N_PARTS];
-    uint32_t top[RANK_TOP]; /* the best by the mix */
+    uint32_t top[RANK_TOP_MAX]; /* the best by the mix */
     int n_top;
     /* The item is cold and at least 50 others are: its place among them, bias and popularity left out. */
     bool cold;

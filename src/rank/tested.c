@@ -133,7 +133,8 @@ static void rank_cold(const struct rank *r, const struct query *q, uint32_t item
 static void take_top(struct rank *r, struct rank_result *out)
 {
     const struct candidates *c = &r->candidates;
-    struct topk best = {.heap = r->heap, .n_max = RANK_TOP, .before = rank_before, .ctx = r};
+    int n = r->cfg.top ? r->cfg.top : RANK_TOP;
+    struct topk best = {.heap = r->heap, .n_max = n, .before = rank_before, .ctx = r};
     for (int i = 0; i < c->n; i++)
         if (c->scores[i] >= topk_threshold(&best))
             topk_offer(&best, c->scores[i], c->items[i]);

@@ -56,6 +56,22 @@ def every(whole):
     check('what is not tested is learned all the same', few['digest'] == whole['digest'])
 
 
+def top(whole):
+    ten, one, hundred = (evaluate('--top', str(n)) for n in (10, 1, 100))
+    check('--top 10 is the default', without_time(ten) == without_time(whole))
+    check('--top 1 names HR@1 and nothing @10', 'hr@1' in one['overall'] and '@10' not in json.dumps(one), one)
+    check('more places hold more', one['overall']['hr@1'] < whole['overall']['hr@10'] < hundred['overall']['hr@100'], hundred['overall'])
+    check('and more items', one['coverage'] < whole['coverage'] < hundred['coverage'], (one['coverage'], hundred['coverage']))
+    check('the place itself does not change', one['overall']['mrr'] == hundred['overall']['mrr'] and one['digest'] == hundred['digest'])
+    said = run('--top', '60', '--against', 'pipelines/feed.yaml', '--baseline', 'popularity')
+    check('the table says HR@60 throughout', 'HR@60' in said.stdout and '@10' not in said.stdout, said.stdout)
+    check('and that lists are shorter than that', 'rank.n is 50' in said.stderr, said.stderr)
+    near, far = (json.loads(run('--similar', '--format', 'json', '--top', str(n)).stdout)['similar'] for n in (5, 15))
+    check('--similar too', near['hr@5'] < far['hr@15'], (near, far))
+    for wrong in ('0', '101'):
+        check('--top %s is exit 64' % wrong, run('--top', wrong).returncode == 64)
+
+
 def repeats(whole):
     """Likes of what was just watched, put behind every tenth watch: they ask nothing of a list."""
     again = os.path.join(WORK, 'again.jsonl')
@@ -278,6 +294,7 @@ def main():
     shape(whole)
     check('the same log and seed give the same figures and digest', without_time(evaluate()) == without_time(whole))
     every(whole)
+    top(whole)
     repeats(whole)
     seeds(whole)
     baselines(whole)

@@ -18,7 +18,7 @@
 /* A record a rank; users take turns. */
 static struct evaluate *records(const float *ranks, int n, uint32_t n_users)
 {
-    struct evaluate *e = evaluate_open();
+    struct evaluate *e = evaluate_open(RANK_TOP);
     e->records = xcalloc((size_t)n, sizeof *e->records);
     for (int i = 0; i < n; i++) {
         struct evaluate_record *r = &e->records[e->n++];
@@ -32,6 +32,30 @@ static struct evaluate *records(const float *ranks, int n, uint32_t n_users)
 }
 
 #define NEAR(a, b) assert_true(fabs((a) - (b)) < 1e-9)
+
+static void a_hit_is_among_the_first_n_asked_for(void **state)
+{
+    (void)state;
+    static const float ranks[] = {1, 10.5F, 11, 60, 0};
+    static const struct {
+        int top, hits;
+    } cases[] = {{1, 1}, {10, 1}, {11, 3}, {60, 4}, {100, 4}};
+    for (size_t c = 0; c < sizeof cases / sizeof cases[0]; c++) {
+        struct evaluate *e = records(ranks, 5, 5);
+        struct evaluate *none = records((const float[]){0, 0, 0, 0, 0}, 5, 5);
+        struct evaluate_result r;
+        struct evaluate_comparison pair;
+        struct zl_error err;
+        e->top = none->top = cases[c].top;
+        evaluate_summarise(e, 10, &r);
+        NEAR(r.overall.hr, cases[c].hits / 5.0);
+        NEAR(r.windows[2].hr, cases[c].top >= 11); /* the second record of five */
+        assert_int_equal(evaluate_compare(&e, &none, 1, &pair, &err), ZL_OK);
+        NEAR(pair.only_a, cases[c].hits);
+        evaluate_close(e);
+        evaluate_close(none);
+    }
+}
 
 static void the_figures_are_those_of_the_page(void **state)
 {
@@ -209,6 +233,7 @@ static void progress_says_rate_and_time_left(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_hit_is_among_the_first_n_asked_for),
         cmocka_unit_test(the_figures_are_those_of_the_page),
         cmocka_unit_test(the_mean_is_that_of_each_figure_and_the_spread_a_deviation),
         cmocka_unit_test(a_run_against_itself_differs_in_nothing),
