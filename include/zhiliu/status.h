@@ -15,6 +15,7 @@ enum zl_status {
     ZL_EINTERNAL,    /* exit 70 */
     ZL_EIO,          /* exit 74 */
     ZL_ECONFIG,      /* exit 78 */
+    ZL_EINTERRUPTED, /* a signal ended it: exit 130 or 143 (app/interrupt.h) */
 };
 
 /* Words for people: what was tried, what failed, what to do. Always NUL-terminated. */

@@ -12,6 +12,7 @@
 #include "app/evaluate_ips.h"
 #include "app/evaluate_print.h"
 #include "app/evaluate_similar.h"
+#include "app/interrupt.h"
 #include "app/refused.h"
 #include "app/score_types.h"
 #include "base/check.h"
@@ -224,7 +225,7 @@ static int run_similar(const struct args *args, struct runs *r)
 static int fail(enum zl_status st, const struct zl_error *err)
 {
     fprintf(stderr, "zhiliu evaluate: %s\n", err->text);
-    return zl_exit_code(st);
+    return interrupt_exit_code(st);
 }
 
 int cmd_evaluate(const struct args *args)

@@ -8,6 +8,7 @@
 
 #include "app/commands.h"
 #include "app/engine.h"
+#include "app/interrupt.h"
 #include "app/refused.h"
 #include "base/check.h"
 #include "base/clock.h"
@@ -125,7 +126,7 @@ static void print_result(const struct engine *e, const struct score *s, double s
 static int fail(enum zl_status st, const struct zl_error *err)
 {
     fprintf(stderr, "zhiliu replay: %s\n", err->text);
-    return zl_exit_code(st);
+    return interrupt_exit_code(st);
 }
 
 /* A folder that was used before is gone on from; whether it is the same log nobody can tell here. */
@@ -166,13 +167,16 @@ static int replay(const struct args *args, const struct config *cfg, const char 
                                  .scored = s.every ? on_scored : NULL,
                                  .ctx = &s};
     struct engine *e;
+    char left[512];
     enum zl_status st = engine_open(cfg, &opt, &e, &err);
     if (st != ZL_OK)
         return fail(st, &err);
     if (path && !from_text && engine_moment(e) > 0)
         say_state(e, path, file ? file : cfg->source.kind == 1 ? cfg->source.file : NULL);
     int64_t start_ns = clock_monotonic_ns();
-    st = engine_run(e, &err);
+    snprintf(left, sizeof left, "%.400s%s", path ? path : "nothing is kept",
+             path ? " holds the state so far, and the same replay again goes on from there" : "");
+    st = interrupt_run(e, left, &err);
     double seconds = (double)(clock_monotonic_ns() - start_ns) * 1e-9;
     refused_say("replay", file ? file : "the log", engine_refused(e));
     if (st == ZL_OK)

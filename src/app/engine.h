@@ -86,6 +86,7 @@ const struct ids *engine_users(const struct engine *e);
 const struct ids *engine_courses(const struct engine *e);
 const struct ids *engine_items(const struct engine *e);
 const struct zl_positions *engine_positions(const struct engine *e);
+bool engine_reads_file(const struct engine *e); /* else Kafka: positions are offsets */
 uint64_t engine_digest(const struct engine *e);
 uint64_t engine_moment(const struct engine *e);   /* of the loaded checkpoint, 0: none */
 uint64_t engine_messages(const struct engine *e); /* taken in since open */

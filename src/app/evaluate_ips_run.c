@@ -6,6 +6,7 @@
 #include "app/commands.h"
 #include "app/engine.h"
 #include "app/evaluate_ips.h"
+#include "app/interrupt.h"
 #include "app/refused.h"
 #include "model/model.h"
 #include "rank/rank.h"
@@ -49,7 +50,7 @@ static enum zl_status one_pass(const struct evaluate_ips_plan *plan, const struc
                                  .each_event = each,
                                  .ctx = p};
     TRY(engine_open(cfg, &opt, &p->engine, err));
-    enum zl_status st = engine_run(p->engine, err);
+    enum zl_status st = interrupt_run(p->engine, INTERRUPT_NO_FIGURES, err);
     if (plan->refused)
         memcpy(plan->refused, engine_refused(p->engine), ZL_N_REASONS * sizeof *plan->refused);
     engine_close(p->engine);
@@ -229,5 +230,5 @@ int evaluate_ips_command(const struct args *args, const struct config *cfg)
     else
         print(args, &result, refused);
     evaluate_ips_close(e);
-    return zl_exit_code(st);
+    return interrupt_exit_code(st);
 }

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "app/engine.h"
+#include "app/interrupt.h"
 #include "app/progress.h"
 #include "base/clock.h"
 #include "base/hash.h"
@@ -121,7 +122,7 @@ static enum zl_status walk_log(struct walk *w, const struct config *cfg, uint64_
                                  .freeze_items = w->out ? w->plan->freeze_items : 0,
                                  .ctx = w};
     TRY(engine_open(cfg, &opt, &w->engine, err));
-    enum zl_status st = engine_run(w->engine, err);
+    enum zl_status st = interrupt_run(w->engine, INTERRUPT_NO_FIGURES, err);
     progress_end(&w->progress);
     *digest = engine_digest(w->engine);
     *n_items = ids_count(engine_items(w->engine));

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "app/engine.h"
+#include "app/interrupt.h"
 #include "app/json_text.h"
 #include "app/refused.h"
 #include "base/check.h"
@@ -86,7 +87,7 @@ int evaluate_similar(const struct args *args, struct config *cfg)
     uint64_t refused[ZL_N_REASONS] = {0};
     enum zl_status st = engine_open(cfg, &opt, &e, &err);
     if (st == ZL_OK) {
-        st = engine_run(e, &err);
+        st = interrupt_run(e, INTERRUPT_NO_FIGURES, &err);
         memcpy(refused, engine_refused(e), sizeof refused);
         engine_close(e);
     }
@@ -100,5 +101,5 @@ int evaluate_similar(const struct args *args, struct config *cfg)
     else
         fprintf(stderr, "zhiliu evaluate: %s\n", err.text);
     free(h.of);
-    return zl_exit_code(st);
+    return interrupt_exit_code(st);
 }

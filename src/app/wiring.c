@@ -487,6 +487,11 @@ const struct zl_positions *engine_positions(const struct engine *e)
     return &e->positions;
 }
 
+bool engine_reads_file(const struct engine *e)
+{
+    return e->reads_file;
+}
+
 uint64_t engine_digest(const struct engine *e)
 {
     return checkpoint_digest(e->tables, e->n_tables);

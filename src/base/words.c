@@ -87,6 +87,7 @@ int zl_exit_code(enum zl_status st)
     case ZL_EUNREACHABLE: return 69;
     case ZL_EIO: return 74;
     case ZL_ECONFIG: return 78;
+    case ZL_EINTERRUPTED: return 130;
     case ZL_EAGAIN:
     case ZL_EFULL:
     case ZL_EINTERNAL: break;

@@ -3,6 +3,7 @@
 middle, loaded and gone on from, ends in that state too. Needs no service."""
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -54,6 +55,32 @@ def dribble(lines, state):
     assert p.wait() == 0, words
 
 
+def interrupted(events, lines, digest):
+    """The pipe stays open, so the replay is in the middle of its log for sure."""
+    state = os.path.join(WORK, 'interrupted')
+    words = [ZHILIU, 'replay', PIPELINE, '-', '--format', 'json', '--checkpoint', state]
+    for number, upto in ((signal.SIGINT, 7000), (signal.SIGTERM, 13000)):
+        p = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        p.stdin.write(b''.join(lines[:upto]))
+        p.stdin.flush()
+        time.sleep(1)
+        p.send_signal(number)
+        out, said = (b.decode() for b in p.communicate())
+        check('replay ends with %d' % (128 + number), p.returncode == 128 + number, (p.returncode, said))
+        check('says how far it came', 'before line %d: %s holds' % (upto + 1, state) in said, said)
+        check('and gives no digest of a part', out == '', out)
+    again = subprocess.run(words, stdin=open(events, 'rb'), capture_output=True, text=True)
+    check('the same replay again goes on from there', 'continues at line 13001' in again.stderr, again.stderr)
+    check('and ends in the same digest', again.returncode == 0 and json.loads(again.stdout)['digest'] == digest, again)
+    long = [ZHILIU, 'evaluate', events, '--seeds', '100', '--baseline', 'ials', '--retrain', '50']
+    p = subprocess.Popen(long, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    time.sleep(1)
+    p.send_signal(signal.SIGINT)
+    out, said = (b.decode() for b in p.communicate())
+    check('evaluate ends with 130 and says why it has no figures', p.returncode == 130 and out == '' and 'there are no figures' in said,
+          (p.returncode, said))
+
+
 def main():
     events, items = os.path.join(WORK, 'events.jsonl'), os.path.join(WORK, 'items.jsonl')
     subprocess.run([ZHILIU, 'simulate', '--events', '20000', '--users', '300', '--items', '500', '--seed', '5', '--out', events,
@@ -64,6 +91,7 @@ def main():
     check('another seed ends in another', replay(events, '--set', 'model.seed=2')['digest'] != a['digest'])
     check('every message was taken in', a['messages'] == len(lines), (a, len(lines)))
 
+    interrupted(events, lines, a['digest'])
     whole = os.path.join(WORK, 'whole')
     dribble(lines, whole)
     check('the same bytes in small pieces through a pipe end in the same digest', digest_of(whole)['digest'] == a['digest'])
