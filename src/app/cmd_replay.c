@@ -129,7 +129,7 @@ static int fail(enum zl_status st, const struct zl_error *err)
     return interrupt_exit_code(st);
 }
 
-/* A folder that was used before is gone on from; whether it is the same log nobody can tell here. */
+/* A folder that was used before is gone on from; that it is of the same log is seen when its first line is read (log_identity.h). */
 static void say_state(const struct engine *e, const char *folder, const char *file)
 {
     const struct zl_positions *all = engine_positions(e);
@@ -142,7 +142,7 @@ static void say_state(const struct engine *e, const char *folder, const char *fi
         fprintf(stderr, "line %lld of %s", next + 1, file);
     else
         fputs("its offsets", stderr);
-    fputs("; of another log the two would be mixed: give another folder then\n", stderr);
+    fputs("\n", stderr);
 }
 
 static int replay(const struct args *args, const struct config *cfg, const char *file)

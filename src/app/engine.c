@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "app/engine_priv.h"
+#include "app/log_identity.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
@@ -107,6 +108,16 @@ static void say_hang_up(struct engine *e)
         "new one");
 }
 
+/* Before the first of its messages is taken. With positions of his own (--from) somebody knows what he does. */
+static enum zl_status check_log(struct engine *e, struct zl_error *err)
+{
+    uint64_t first = e->reads_file && e->checkpoint ? source_first_record(e->source) : 0;
+    if (e->knows_log || first == 0 || e->opt.from)
+        return ZL_OK;
+    e->knows_log = true;
+    return log_identity_check(wiring_checkpoint_path(e), engine_moment(e) > 0, e->file, first, err);
+}
+
 /* One batch at most. ZL_END: the input is used up. */
 static enum zl_status take_batch(struct engine *e, int64_t now_ns, struct zl_error *err)
 {
@@ -115,6 +126,7 @@ static enum zl_status take_batch(struct engine *e, int64_t now_ns, struct zl_err
         enum zl_status st = source_poll(e->source, &e->batch, err);
         if (st != ZL_OK && st != ZL_END)
             return st;
+        TRY(check_log(e, err));
         if (e->batch.n == 0)
             return st;
         batch_take(e, now_ns);

@@ -52,7 +52,9 @@ struct engine {
     int n_rejects, max_rejects, next_reject;
 
     bool reads_file;
-    bool met_event; /* the first one's ts was looked at */
+    const char *file; /* its name; NULL: Kafka */
+    bool knows_log;   /* it was seen that the state is of this file */
+    bool met_event;   /* the first one's ts was looked at */
     /* a file: lists are ranked event by event, so that output does not depend on batches */
     bool each_event;
     uint64_t messages, refused[ZL_N_REASONS]; /* since open */
@@ -73,6 +75,9 @@ void batch_take(struct engine *e, int64_t now_ns);
 void batch_describe_again(struct engine *e);
 /* Hands rejects to the dead letters; when all are taken moves the positions and lets the batch go. */
 MUST_CHECK enum zl_status batch_settle(struct engine *e, struct zl_error *err);
+
+/* Where the state lies; NULL: nowhere. */
+const char *wiring_checkpoint_path(const struct engine *e);
 
 /* watch.c: once a second */
 void watch_tick(struct engine *e, int64_t now_ns);

@@ -214,7 +214,7 @@ static void collect_tables(struct engine *e)
 
 /* ---- state ---- */
 
-static const char *checkpoint_path(const struct engine *e)
+const char *wiring_checkpoint_path(const struct engine *e)
 {
     const char *path = e->opt.checkpoint_path             ? e->opt.checkpoint_path
                        : e->opt.serve || e->opt.read_only ? e->cfg->checkpoint.path
@@ -231,12 +231,12 @@ static void say_start(const struct engine *e)
             ids_count(e->items));
     else
         LOG(INFO, "engine", "no checkpoint in %s: starting at the earliest offset",
-            checkpoint_path(e));
+            wiring_checkpoint_path(e));
 }
 
 static enum zl_status load_state(struct engine *e, struct zl_error *err)
 {
-    const char *path = checkpoint_path(e);
+    const char *path = wiring_checkpoint_path(e);
     if (!path) {
         if (e->opt.read_only)
             return zl_fail(err, ZL_ENOENT,
@@ -287,6 +287,7 @@ static enum zl_status open_source(struct engine *e, struct zl_error *err)
     s.until = e->opt.until;
     s.alone = !e->opt.serve; /* a replay leaves the engine at work its group */
     e->reads_file = !s.kafka;
+    e->file = s.kafka ? NULL : s.file;
     e->each_event =
         e->opt.each_event || (!s.kafka && e->opt.serve && e->cfg->sink.kind != SINK_NONE);
     return source_open(&s, &e->source, err);

@@ -23,6 +23,7 @@
 #include <zstd.h>
 
 #include "base/check.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "source/source_priv.h"
 
@@ -49,6 +50,7 @@ struct reader {
     size_t start, scanned, len, capacity;
     int64_t line;    /* number of the line that begins at start */
     int64_t skip_to; /* lines below were taken in before */
+    uint64_t first;  /* hash of the first line that is not blank; 0: none yet */
 };
 
 struct file_source {
@@ -276,7 +278,13 @@ static void put_line(struct file_source *f, struct source_batch *out, size_t pla
 {
     struct reader *r = &f->readers[f->current];
     int64_t number = r->line - 1, gap;
-    if (number < r->skip_to || blank(r->bytes + place, len))
+    if (r->first && number < r->skip_to)
+        return;
+    if (blank(r->bytes + place, len))
+        return;
+    if (!r->first)
+        r->first = hash_bytes(r->bytes + place, len, 0) | 1; /* never 0 */
+    if (number < r->skip_to)
         return;
     bool fresh = source_order_take(&f->base.order, r->topic, 0, number, &gap);
     ASSERT(fresh); /* lines are counted up */
@@ -367,6 +375,12 @@ static void file_put_back(struct source *s, const struct source_batch *batch, in
     source_order_back_to(&s->order, r->topic, 0, r->line);
 }
 
+static uint64_t file_first_record(const struct source *s)
+{
+    const struct file_source *f = (const struct file_source *)s;
+    return f->readers[f->n_readers - 1].first; /* events are the last */
+}
+
 /* ---- the rest of the table ---- */
 
 static void file_close(struct source *s)
@@ -432,6 +446,7 @@ static const struct source_ops file_ops = {
     .close = file_close,
     .poll = file_poll,
     .put_back = file_put_back,
+    .first_record = file_first_record,
     .fds = file_fds,
     .wake_clear = file_wake_clear,
     .items_ready = file_items_ready,

@@ -31,6 +31,11 @@ void source_put_back(struct source *s, const struct source_batch *batch, int fro
     s->ops->put_back(s, batch, from);
 }
 
+uint64_t source_first_record(const struct source *s)
+{
+    return s->ops->first_record ? s->ops->first_record(s) : 0;
+}
+
 int source_fds(struct source *s, int *fds, int max)
 {
     return s->ops->fds(s, fds, max);

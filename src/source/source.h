@@ -80,6 +80,8 @@ MUST_CHECK enum zl_status source_poll(struct source *s, struct source_batch *out
                                       struct zl_error *err);
 /* A file: the messages of the newest batch from number `from` on were not taken: the next poll lends them again, and more. */
 void source_put_back(struct source *s, const struct source_batch *batch, int from);
+/* A file: a hash of the first record of its events, wherever reading began; 0: none was read yet, or it is Kafka. */
+uint64_t source_first_record(const struct source *s);
 /* Readable when a poll may find something; -1: always (file). Several: up to max are written, the count returned. */
 int source_fds(struct source *s, int *fds, int max);
 /* Drains the wake-up bytes of those descriptors; call before source_poll. */

@@ -10,6 +10,7 @@ struct source_ops {
     void (*close)(struct source *s);
     enum zl_status (*poll)(struct source *s, struct source_batch *out, struct zl_error *err);
     void (*put_back)(struct source *s, const struct source_batch *batch, int from); /* file */
+    uint64_t (*first_record)(const struct source *s);                               /* file */
     int (*fds)(struct source *s, int *fds, int max);
     void (*wake_clear)(struct source *s);
     bool (*items_ready)(const struct source *s);

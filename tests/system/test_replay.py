@@ -106,6 +106,24 @@ def main():
     counted = sum(digest_of(halves)['events'].values())
     check('no event was counted twice', counted == sum(digest_of(whole)['events'].values()), counted)
 
+    changed = os.path.join(WORK, 'changed.jsonl')
+    open(changed, 'wb').writelines([lines[0].replace(b'"ts":', b'"ts": ')] + lines[1:] + lines[1:])
+    into = [ZHILIU, 'replay', PIPELINE, changed, '--checkpoint', halves, '--set', 'source.kind=file', '--set', 'source.file=-']
+    before = digest_of(halves)
+    other = subprocess.run(into, capture_output=True, text=True)
+    check('another and longer log is refused', other.returncode == 78 and 'state of another log, -:' in other.stderr and changed in other.stderr,
+          (other.returncode, other.stderr))
+    check('and nothing of it was learned', digest_of(halves) == before)
+    same_length = subprocess.run([ZHILIU, 'run', PIPELINE, '--set', 'source.kind=file', '--set', 'source.file=' + changed, '--set', 'sink.kind=none',
+                                  '--set', 'checkpoint.path=' + halves], capture_output=True, text=True)
+    check('run refuses it, too', same_length.returncode == 78, (same_length.returncode, same_length.stderr))
+    moved = os.path.join(WORK, 'moved.jsonl')
+    open(moved, 'wb').writelines(lines + lines[5:10])
+    grown = subprocess.run(into[:3] + [moved] + into[4:], capture_output=True, text=True)
+    check('the same log, grown and moved, is gone on from', grown.returncode == 0 and 'messages 5 ' in grown.stdout, (grown.returncode, grown.stdout, grown.stderr))
+    os.remove(os.path.join(halves, 'log'))
+    check('a folder without the file is let pass', subprocess.run(into, capture_output=True, text=True).returncode == 0)
+
     scored = replay(events, '--score')
     check('testing before learning changes nothing', scored['digest'] == a['digest'])
     check('the learned order beats chance by far (10 of 500 items would be .02)', scored['hr@10'] > 0.04, scored)
