@@ -125,6 +125,15 @@ VEC_CLONES void vec_score_4panels(const float *panels, long stride, const float 
     *(v16 *)(out + 48) = s3;
 }
 
+/* Comparisons are added up, so that all are made at once. */
+VEC_CLONES bool vec_reaches(const float *x, float threshold)
+{
+    int n = 0;
+    for (int i = 0; i < 16; i++)
+        n += x[i] >= threshold;
+    return n > 0;
+}
+
 const char *vec_kernel(void)
 {
 #if defined(__x86_64__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) &&                \

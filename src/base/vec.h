@@ -5,6 +5,8 @@
 #ifndef BASE_VEC_H
 #define BASE_VEC_H
 
+#include <stdbool.h>
+
 /* Sanitizers run before the resolver of cloned functions may: one plain version there. clang 14 has no clones in C. */
 #if defined(__clang__) || defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) ||         \
     !defined(__x86_64__)
@@ -34,6 +36,9 @@ void vec_score_panel4(const float *panel, const float *const z[4], int k, float 
 
 /* The same for one user and 4 panels that lie `stride` floats apart: out[p * 16 + lane]; the same bits as vec_score_panel4. */
 void vec_score_4panels(const float *panels, long stride, const float *z, int k, float *out);
+
+/* Is one of these 16 floats >= threshold? */
+bool vec_reaches(const float *x, float threshold);
 
 /* Name of the version in use: "avx512f", "avx2", "plain". */
 const char *vec_kernel(void);

@@ -23,7 +23,7 @@
 #define GRAIN 0.04f /* errors below it (of a step of weight 1) are learned from by a sample */
 #define CONTENT_GRAIN 0.1f   /* the same for features */
 #define CONTENT_HISTORY 1    /* newest items of the history whose content learns too */
-#define RENEWED 4U           /* items whose content is brought up to date after a step */
+#define RENEWED 2U           /* items whose content is brought up to date after a step */
 #define GRADIENT_FLOOR 1e-5f /* drawn items below this neither */
 
 /* How much a history item tells beside the others: an item that was hardly liked says less of a taste, but something. Measured: graded

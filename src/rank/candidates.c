@@ -7,7 +7,7 @@
 #include "base/vec.h"
 #include "rank/rank_priv.h"
 
-#define SAMPLE 256 /* draws of what stands for the rest */
+#define SAMPLE 128 /* draws of what stands for the rest */
 #define SHOWN_BITS 2048
 #define NEWEST 64          /* newest items that are hardly chosen yet, at most, */
 #define NEWEST_LOOKED 256U /* among so many of the newest */
@@ -59,15 +59,6 @@ static void choose_best(struct rank *r, struct topk_bag *best)
         choose(r, best->entries[i].key);
 }
 
-/* Does one of these 16 scores reach the threshold? Comparisons are added up, so that all are made at once. */
-VEC_CLONES static bool any_reaches(const float *scores, float threshold)
-{
-    int n = 0;
-    for (int i = 0; i < PANEL; i++)
-        n += scores[i] >= threshold;
-    return n > 0;
-}
-
 /* A bag is filled with n in a register and no branch: most of the time of a small catalogue is spent here. */
 static void put_panel(const struct rank *r, const struct query *q, uint32_t first,
                       struct topk_bag *best)
@@ -91,7 +82,7 @@ static void best_of_core(struct rank *r, const struct query *q, int n)
 {
     struct topk_bag best = bag_of(r, n);
     for (uint32_t first = 0; first < r->pack.n_items; first += PANEL)
-        if (any_reaches(q->core + first, best.threshold))
+        if (vec_reaches(q->core + first, best.threshold))
             put_panel(r, q, first, &best);
     choose_best(r, &best);
 }

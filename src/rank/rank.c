@@ -10,9 +10,13 @@
 #include "base/vec.h"
 #include "rank/rank_priv.h"
 
-#define LANES_OF 4         /* users a kernel call */
-#define ALWAYS_LEARN 1000U /* the mixer learns from each of the first positives */
-#define LEARN_ITEMS 500.0  /* then from a share of LEARN_ITEMS / items, at most 1 / 16 */
+#define LANES_OF 4 /* users a kernel call */
+
+/* The mixer learns from each of the first choices, then from a share of FIRST_CHOICES / choices: each lesson moves less than those before.
+ * In the end from LEARN_ITEMS / items, at most 1 / 16, so that it follows a stream that changes. */
+#define FIRST_CHOICES 100.0
+#define LEARN_ITEMS 500.0
+#define MOST_SHARE (1 / 16.0)
 
 static enum zl_status reserve_tables(struct rank *r, const struct ids *item_ids,
                                      struct zl_error *err)
@@ -231,10 +235,10 @@ static bool learns_from(const struct rank *r, const struct zl_event *ev, struct 
     if (ev->item == ZL_NO_INDEX || model_choice(r->model, ev) <= 0 ||
         model_item_positives(r->model, ev->item) == 0)
         return false;
-    if (model_positives(r->model) < ALWAYS_LEARN)
-        return true;
+    double first = FIRST_CHOICES / ((double)model_positives(r->model) + 1);
     double share = LEARN_ITEMS / (model_items(r->model) + 1.0);
-    return rng_uniform(rng) < (share < 0.0625 ? share : 0.0625);
+    share = share < MOST_SHARE ? share : MOST_SHARE;
+    return rng_uniform(rng) < (share > first ? share : first);
 }
 
 void rank_learn_mix(struct rank *r, const struct zl_event *ev)

@@ -15,9 +15,12 @@
 #include "rank/rank_priv.h"
 
 #define BEST_BY_CORE 100
-#define SAMPLE 256         /* draws of what stands for the rest */
-#define ALWAYS_LEARN 1500U /* from each of the first positives */
-#define LEARN_ITEMS 1000.0 /* then from a share of LEARN_ITEMS / items, at most 1 / MOST_SHARE */
+#define BAG (4 * BEST_BY_CORE)
+#define SAMPLE 256 /* draws of what stands for the rest */
+
+/* As rank.c has it: from each of the first choices, then from FIRST_CHOICES / choices, in the end from LEARN_ITEMS / items, at most MOST_SHARE. */
+#define FIRST_CHOICES 150.0
+#define LEARN_ITEMS 1000.0
 #define MOST_SHARE (1 / 64.0)
 #define LEARNING_RATE 0.3
 
@@ -38,11 +41,9 @@ struct rank_similar {
     uint32_t candidates[MAX_CANDIDATES];
     float f[MODEL_PARTS * MAX_CANDIDATES]; /* by column, as the model makes them */
     float scores[MAX_CANDIDATES];
-    struct topk_entry heap[BEST_BY_CORE];
+    struct topk_entry best[BAG];
     struct rank_similar_list list;
 };
-
-_Static_assert(BEST_BY_CORE >= RANK_SIMILAR_MAX, "one heap serves the best by core and the list");
 
 static const int column_of[RANK_SIMILAR_PARTS] = {MODEL_CORE, MODEL_COOCCUR, MODEL_POP_MIDDLE};
 
@@ -158,15 +159,28 @@ static void unmark(struct rank_similar *s)
         ((uint64_t *)(void *)s->chosen.rows)[s->candidates[i] / 64] = 0;
 }
 
-static void choose_by_core(struct rank_similar *s)
+static void put_panel(const struct rank_similar *s, uint32_t first, struct topk_bag *best)
 {
     const float *core = floats(&s->core);
-    struct topk best = {.heap = s->heap, .n_max = BEST_BY_CORE, .before = rank_before, .ctx = s->r};
-    for (uint32_t i = 0; i < s->r->pack.n_items; i++)
-        if (core[i] >= topk_threshold(&best) && may_stand(s, i))
-            topk_offer(&best, core[i], i);
+    uint32_t n = s->r->pack.n_items, end = first + PANEL < n ? first + PANEL : n;
+    for (uint32_t i = first; i < end; i++)
+        topk_bag_put(best, core[i], i, core[i] >= best->threshold && may_stand(s, i));
+}
+
+static void choose_by_core(struct rank_similar *s)
+{
+    struct topk_bag best = {.entries = s->best,
+                            .n_best = BEST_BY_CORE,
+                            .room = BAG,
+                            .threshold = -INFINITY,
+                            .before = rank_before,
+                            .ctx = s->r};
+    for (uint32_t first = 0; first < s->r->pack.n_items; first += PANEL)
+        if (vec_reaches(floats(&s->core) + first, best.threshold))
+            put_panel(s, first, &best);
+    topk_bag_cut(&best);
     for (int i = 0; i < best.n; i++)
-        choose(s, best.heap[i].key);
+        choose(s, best.entries[i].key);
 }
 
 static void choose_candidates(struct rank_similar *s)
@@ -317,10 +331,10 @@ static bool learns_from(const struct rank_similar *s, const struct zl_event *ev,
     if (ev->item >= model_items(m) || !s->r->served[ev->item] ||
         model_item_positives(m, ev->item) == 0)
         return false;
-    if (model_positives(m) < ALWAYS_LEARN)
-        return true;
+    double first = FIRST_CHOICES / ((double)model_positives(m) + 1);
     double share = LEARN_ITEMS / (model_items(m) + 1.0);
-    return rng_uniform(rng) < (share < MOST_SHARE ? share : MOST_SHARE);
+    share = share < MOST_SHARE ? share : MOST_SHARE;
+    return rng_uniform(rng) < (share > first ? share : first);
 }
 
 void rank_similar_learn(struct rank_similar *s, const struct zl_event *ev)

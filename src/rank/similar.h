@@ -3,7 +3,7 @@
  *                  + w_pop log(p_j + 1/(items + 1)),  c = C[h -> j] (n_j + 1)^-0.3 (model/cooccur.h), p the share at the middle
  *          half-life. One weight vector for each of four sizes of n_h, the positives of h: 0-2, 3-9, 10-49, more.
  * Learned  from hits: when somebody whose newest item is h chooses i, one Adagrad step of the weights on -log softmax of i among the
- *          candidates of h and 256 drawn items. A share of events that falls with the catalogue, drawn by (partition, offset).
+ *          candidates of h and 256 drawn items. A share of events that falls with their number and the catalogue, drawn by (partition, offset).
  * Candidates  the row of co-occurrence, the best 100 by core, the 64 most popular; all while there are at most RANK_ALL.
  * Promise  Only served items, never h itself. Equal rows give equal lists; ties by item id.
  * State    the weights: one row (ROWS_SIMILAR).

@@ -167,7 +167,7 @@ static void weights_move_to_the_part_that_hits(void **state)
     const double *weights = rank_similar_weights(w.s, 1000);
     double before[RANK_SIMILAR_PARTS];
     memcpy(before, weights, sizeof before);
-    give_pairs(&w, 60, 100, &r); /* fills the rows; items have few choices: other weights learn */
+    give_pairs(&w, 60, 20, &r); /* fills the rows; items have few choices: other weights learn */
     assert_memory_equal(weights, before, sizeof before);
     give_pairs(&w, 3, 400, &r); /* now three pairs have many */
     assert_true(weights[RANK_SIMILAR_COOCCUR] > before[RANK_SIMILAR_COOCCUR] + 0.05);
