@@ -98,7 +98,7 @@ static void what_lies_beyond_the_window_has_no_say(void **state)
     log_of("a5000");
     for (; n_log < 200; n_log++)
         events[n_log] = (struct zl_event){.user_id = ZL_SPAN("b"),
-                                             .ts_ms = (n_log <= LEAP_WINDOW ? 100 : 5000) * DAY};
+                                          .ts_ms = (n_log <= LEAP_WINDOW ? 100 : 5000) * DAY};
     assert_int_equal(verdict(true, false), LEAP_REFUSED);
 }
 
