@@ -42,7 +42,7 @@ struct checkpoint_ops {
 extern struct checkpoint_ops checkpoint_ops;
 
 /* ---- format ---- */
-#define CHECKPOINT_VERSION 3
+#define CHECKPOINT_VERSION 4
 #define CHECKPOINT_HEADER_BYTES 64
 #define CHECKPOINT_BLOCK_HEADER 24
 

@@ -13,9 +13,9 @@
 #include "rank/explain.h"
 #include "zhiliu/position.h"
 
-static const char *const parts[MODEL_PARTS] = {"core",           "cooccurrence", "popular_slow",
-                                               "popular_middle", "popular_fast", "age",
-                                               "idle",           "subjects"};
+static const char *const parts[MODEL_PARTS] = {
+    "core", "cooccurrence", "popular_slow", "popular_middle", "popular_fast",
+    "age",  "idle",         "subjects",     "likeness",       "backward"};
 static const char *const slots[] = {"scored", "explored", "fresh", "moved"};
 
 static void print_name(const struct engine *e, uint32_t item)

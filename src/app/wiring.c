@@ -100,7 +100,7 @@ static struct model_config model_of(const struct config *cfg)
                                  .learning_rate = cfg->model.learning_rate,
                                  .gamma = cfg->model.gamma,
                                  .beta = cfg->model.beta,
-                                 .kappa = 0.5,
+                                 .kappa = 0.7,
                                  .watch_least = least_watch(cfg),
                                  .watch_most = cfg->reward.weights[ZL_WATCH],
                                  .half_lives = {20000, 2000, 300},

@@ -249,6 +249,29 @@ float cooccur_weight(const struct cooccur *c, uint32_t from, uint32_t to, double
     return e && e->item == to ? scale * e->weight : 0;
 }
 
+void cooccur_weights(const struct cooccur *c, const uint32_t *from, int n, uint32_t to, double now,
+                     float *out)
+{
+    VEC_SCRATCH double age[COOCCUR_BLOCK];
+    ASSERT(n >= 1 && n <= COOCCUR_BLOCK);
+    for (int i = 0; i < n; i++)
+        __builtin_prefetch(row_of(c, from[i]));
+    for (int i = 0; i < n; i++) {
+        const struct cooccur_row *r = row_of(c, from[i]);
+        if (r->n > 0)
+            __builtin_prefetch(r->slots + home(r, to));
+    }
+    for (int i = 0; i < n; i++) {
+        const struct cooccur_row *r = row_of(c, from[i]);
+        const struct cooccur_entry *e = r->n > 0 ? probe(r, to) : NULL;
+        out[i] = e && e->item == to ? e->weight : 0;
+        age[i] = r->since - now;
+    }
+    special_exp2_all(age, age, n);
+    for (int i = 0; i < n; i++)
+        out[i] *= (float)age[i];
+}
+
 /* ---- rows: the table as it lies, so that a loaded row probes and prunes as the written one would ---- */
 
 static uint32_t rows_count(const void *room)

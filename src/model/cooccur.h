@@ -17,7 +17,8 @@
 #define COOCCUR_DEPTH 20   /* history items that are linked, and that are asked */
 #define COOCCUR_OLDER 0.8f /* what a history item counts beside the next newer one, when asked */
 #define COOCCUR_DAMP_FROM -0.7 /* power of n_h + 1: much chosen ones say less of what follows */
-#define COOCCUR_ENTRIES 601    /* one more than a row has at most */
+#define COOCCUR_BLOCK 64
+#define COOCCUR_ENTRIES 601 /* one more than a row has at most */
 
 struct cooccur_entry {
     uint32_t item; /* ZL_NO_INDEX: a free slot */
@@ -55,6 +56,9 @@ const struct cooccur_row *cooccur_row(const struct cooccur *c, uint32_t item, do
 uint32_t cooccur_entries(const struct cooccur_row *r, struct cooccur_entry *out);
 /* C[from -> to] at `now`; 0: nothing is known. A search through the row. */
 float cooccur_weight(const struct cooccur *c, uint32_t from, uint32_t to, double now);
+/* out[i] = C[from[i] -> to], the same bits; the rows are asked for ahead. n: 1 to COOCCUR_BLOCK. */
+void cooccur_weights(const struct cooccur *c, const uint32_t *from, int n, uint32_t to, double now,
+                     float *out);
 struct rows_table cooccur_rows(struct cooccur *c);
 
 #endif

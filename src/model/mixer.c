@@ -39,7 +39,7 @@ static double prior_of(int bucket, int part)
 
 void mixer_init(struct mixer *x)
 {
-    static const double start[MODEL_PARTS] = {1, 0.5, 0.2, 0.2, 0.1, 0, 0, 0.2};
+    static const double start[MODEL_PARTS] = {1, 0.5, 0.2, 0.2, 0.1, 0, 0, 0.2, 0, 0};
     for (int b = 0; b <= MODEL_BUCKETS; b++)
         for (int k = 0; k < MODEL_PARTS; k++) {
             x->w[b][k] = start[k];

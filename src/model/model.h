@@ -30,8 +30,8 @@
 #define MODEL_IMPRESSED 64    /* newest items shown and not watched */
 #define MODEL_MAX_FEATURES 32 /* traits of an item that are learned from */
 #define MODEL_HALF_LIVES 3
-#define MODEL_PARTS 8   /* core, co-occurrence, three popularities, age, idle time, subjects */
-#define MODEL_BUCKETS 8 /* history lengths 0, 1-2, 3-5, 6-10, 11-20, 21-50, 51-100, more */
+#define MODEL_PARTS 10          /* by name in enum model_part */
+#define MODEL_BUCKETS 8         /* history lengths 0, 1-2, 3-5, 6-10, 11-20, 21-50, 51-100, more */
 #define MODEL_MAX_SCORED 2048   /* candidates of one user */
 #define MODEL_POPULAR 64        /* most popular items kept a half-life */
 #define MODEL_SURFACES 64U      /* surfaces whose choices are counted */
@@ -45,7 +45,9 @@ enum model_part {
     MODEL_POP_FAST,
     MODEL_AGE,
     MODEL_IDLE,
-    MODEL_SUBJECTS
+    MODEL_SUBJECTS,
+    MODEL_LIKENESS, /* to the newest choice, and */
+    MODEL_BACKWARD  /* what came before it: newest.c */
 };
 
 /* What a logged propensity does to learning (correct.h). */
@@ -141,6 +143,10 @@ float model_cooccur_damp(const struct model *m, const uint32_t *items, uint32_t 
 void model_subjects_begin(struct model *m, uint32_t user);
 void model_subjects(const struct model *m, const uint32_t *items, int n, float *f);
 void model_subjects_end(struct model *m);
+/* What the user's newest choice says of n items (newest.c): how like it they are, and how often it came after them. sums: dense, as
+ * model_cooccur() left them. Zeros without a history. */
+void model_newest(const struct model *m, uint32_t user, const uint32_t *items, int n,
+                  const float *sums, float *like, float *back);
 /* Features of n items by column: f[part * stride + i]. Core and co-occurrence sums come in by column (core as it is, sums damped, their
  * total in cooccur_total); the other columns are filled in here. */
 void model_features(const struct model *m, const uint32_t *items, int n, float cooccur_total,

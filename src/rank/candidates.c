@@ -198,6 +198,8 @@ static void describe(struct rank *r, const struct query *q, int from)
     model_features(r->model, c->items + from, c->n - from, r->sums_total, c->f + from,
                    MAX_CANDIDATES);
     model_subjects(r->model, c->items + from, c->n - from, column(c, MODEL_SUBJECTS) + from);
+    model_newest(r->model, q->user, c->items + from, c->n - from, sums,
+                 column(c, MODEL_LIKENESS) + from, column(c, MODEL_BACKWARD) + from);
     mix(r, q, from);
 }
 

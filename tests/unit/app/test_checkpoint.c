@@ -397,7 +397,7 @@ static void another_version_is_named_with_ours(void **state)
     free(bytes);
     assert_int_equal(load_moment(folder, &st, &err), 0);
     assert_int_equal(st, ZL_ECONFIG); /* exit 78: to be started again helps nobody */
-    assert_non_null(strstr(err.text, "another version: format 9, this program reads format 3"));
+    assert_non_null(strstr(err.text, "another version: format 9, this program reads format 4"));
 }
 
 static void a_row_beyond_a_smaller_table_is_refused(void **state)

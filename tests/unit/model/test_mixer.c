@@ -16,7 +16,7 @@
 #define BUCKET 2
 #define OTHER 5
 
-static const double truth[MODEL_PARTS] = {1.2, 0.6, -0.4, 0.9, 0.1, 0.5, -0.7, 0.3};
+static const double truth[MODEL_PARTS] = {1.2, 0.6, -0.4, 0.9, 0.1, 0.5, -0.7, 0.3, 0.8, -0.2};
 
 static struct model *open_model(void)
 {

@@ -123,6 +123,8 @@ static void plain_scores(const struct world *w, uint32_t user, double *out)
         f[1024 + i] = sums[i];
     }
     model_features(w->m, all, N_ITEMS, total, f, 1024);
+    model_newest(w->m, user, all, N_ITEMS, sums, f + MODEL_LIKENESS * 1024,
+                 f + MODEL_BACKWARD * 1024);
     const double *weights = model_mixer(w->m, user, &bucket);
     const struct model_impressed *shown = model_impressions(w->m, user, &shown_n);
     for (uint32_t i = 0; i < N_ITEMS; i++) {
