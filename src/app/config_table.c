@@ -202,7 +202,7 @@ static const struct config_row rows[] = {
     TIME("rank.coalesce", rank.coalesce, 0, 1 * SECOND, "5ms", 0,
          "under load a list may wait this long for more events of its user; when idle it never "
          "waits"),
-    REAL("rank.impression_penalty", rank.impression_penalty, 0, 100, "0.3", 0,
+    REAL("rank.impression_penalty", rank.impression_penalty, 0, 100, "1", 0,
          "what each showing without a watch takes off an item's score"),
 
     INT("policy.explore.slots", policy.explore.slots, 0, 100, "1", 0,
