@@ -141,6 +141,7 @@ static void prune(struct cooccur_row *r)
     VEC_SCRATCH uint64_t orders[2][COOCCUR_ENTRIES];
     uint32_t n = cooccur_entries(r, all);
     int in = 0;
+    ASSERT(n >= KEEP);
     for (uint32_t i = 0; i < n; i++)
         orders[0][i] = order_of(all[i]);
     for (uint32_t length = 1; length < n; length *= 2, in = !in)

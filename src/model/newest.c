@@ -46,9 +46,9 @@ static void backward(const struct model *m, uint32_t newest, const uint32_t *ite
 static void backward_of_tied(const struct model *m, uint32_t newest, const uint32_t *items, int n,
                              const float *sums, float *back)
 {
-    uint32_t tied[COOCCUR_BLOCK];
-    float of_tied[COOCCUR_BLOCK];
-    int place[COOCCUR_BLOCK], n_tied = 0;
+    uint32_t tied[COOCCUR_BLOCK] = {0};
+    float of_tied[COOCCUR_BLOCK] = {0};
+    int place[COOCCUR_BLOCK] = {0}, n_tied = 0;
     for (int i = 0; i < n; i++) {
         back[i] = 0;
         tied[n_tied] = items[i];
