@@ -7,8 +7,8 @@
 #include "app/engine.h"
 #include "zhiliu/status.h"
 
-/* engine_run(), listening for SIGINT and SIGTERM from now on (between two passes one is kept for the next). ZL_EINTERRUPTED: one came; err says how far it is, and what is left of the
- * work: `left`, a part of a sentence. */
+/* engine_run(), listening for SIGINT and SIGTERM from now on (between two passes one is kept for the next). ZL_EINTERRUPTED: one came;
+ * err says how far it is, and what is left of the work: `left`, a part of a sentence. */
 MUST_CHECK enum zl_status interrupt_run(struct engine *e, const char *left, struct zl_error *err);
 #define INTERRUPT_NO_FIGURES "there are no figures, since they are of a whole log"
 /* zl_exit_code(), and 130 or 143 where a signal ended it. */

@@ -13,7 +13,7 @@ double special_log2(double x);
 /* 2^x; 0 below -1022, never infinite below 1023. */
 double special_exp2(double x);
 double special_log(double x);
-/* The same bits as special_exp2 and special_log2, for n numbers; of log2 they are normal, too. In place is fine. Vectorised. */
+/* The same bits as special_exp2 and special_log2, for n numbers; for log2 x is no subnormal, either. In place is fine. Vectorised. */
 void special_exp2_all(const double *x, double *out, int n);
 void special_log2_all(const double *x, double *out, int n);
 /* e^x for each of n floats, x <= 0 (below -87: 0). In place is fine. Vectorised. */

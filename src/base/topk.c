@@ -10,8 +10,7 @@
 #include <string.h>
 
 #define BINS 64
-#define EDGE                                                                                       \
-    64 /* entries of one bin that are compared; more (many equal scores): the best of all are selected */
+#define EDGE 64 /* entries of one bin that are compared; of more the best are selected */
 
 static bool better(const struct topk *t, struct topk_entry a, struct topk_entry b)
 {

@@ -26,8 +26,8 @@ struct cooccur_entry {
 };
 
 struct cooccur_row {
-    struct cooccur_entry
-        *slots; /* open addressing, capacity a power of 2; owned, with what is behind */
+    /* open addressing, capacity a power of 2, then a bit a slot: taken; owned */
+    struct cooccur_entry *slots;
     uint32_t n, capacity;
     double since; /* the time on the clock that weights are as of */
 };

@@ -39,7 +39,9 @@ static double prior_of(int bucket, int part)
 
 void mixer_init(struct mixer *x)
 {
-    static const double start[MODEL_PARTS] = {1, 0.5, 0.2, 0.2, 0.1, 0, 0, 0.2, 0, 0};
+    static const double start[MODEL_PARTS] = {
+        [MODEL_CORE] = 1,         [MODEL_COOCCUR] = 0.5,  [MODEL_POP_SLOW] = 0.2,
+        [MODEL_POP_MIDDLE] = 0.2, [MODEL_POP_FAST] = 0.1, [MODEL_SUBJECTS] = 0.2};
     for (int b = 0; b <= MODEL_BUCKETS; b++)
         for (int k = 0; k < MODEL_PARTS; k++) {
             x->w[b][k] = start[k];

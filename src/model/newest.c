@@ -42,7 +42,7 @@ static void backward(const struct model *m, uint32_t newest, const uint32_t *ite
         back[i] = BACKWARD_RANGE * back[i] / sqrtf((float)((count[i] + 1) * n_newest));
 }
 
-/* Ties go both ways, so whom the sums do not know need not be searched for. */
+/* Ties go both ways, so whom the sums do not know is not searched for: only what a full row has let go can be missed. */
 static void backward_of_tied(const struct model *m, uint32_t newest, const uint32_t *items, int n,
                              const float *sums, float *back)
 {

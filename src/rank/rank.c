@@ -12,11 +12,7 @@
 
 #define LANES_OF 4 /* users a kernel call */
 
-/* The mixer learns from each of the first choices, then from a share of FIRST_CHOICES / choices: each lesson moves less than those before.
- * In the end from LEARN_ITEMS / items, at most 1 / 16, so that it follows a stream that changes. */
-#define FIRST_CHOICES 100.0
-#define LEARN_ITEMS 500.0
-#define MOST_SHARE (1 / 16.0)
+static const struct lessons lessons = {.first_choices = 100, .in_items = 500, .most = 1 / 16.0};
 
 static enum zl_status reserve_tables(struct rank *r, const struct ids *item_ids,
                                      struct zl_error *err)
@@ -228,6 +224,14 @@ int rank_explore_chances(struct rank *r, uint32_t user, const struct zl_version 
 
 /* ---- learning the mix ---- */
 
+bool rank_takes_lesson(const struct model *m, const struct lessons *l, struct rng *rng)
+{
+    double first = l->first_choices / ((double)model_positives(m) + 1);
+    double share = l->in_items / (model_items(m) + 1.0);
+    share = share < l->most ? share : l->most;
+    return rng_uniform(rng) < (share > first ? share : first);
+}
+
 /* Not from an item's first positive: where items enter the log with it, that would teach that the
  * newest item is always chosen. */
 static bool learns_from(const struct rank *r, const struct zl_event *ev, struct rng *rng)
@@ -235,10 +239,7 @@ static bool learns_from(const struct rank *r, const struct zl_event *ev, struct 
     if (ev->item == ZL_NO_INDEX || model_choice(r->model, ev) <= 0 ||
         model_item_positives(r->model, ev->item) == 0)
         return false;
-    double first = FIRST_CHOICES / ((double)model_positives(r->model) + 1);
-    double share = LEARN_ITEMS / (model_items(r->model) + 1.0);
-    share = share < MOST_SHARE ? share : MOST_SHARE;
-    return rng_uniform(rng) < (share > first ? share : first);
+    return rank_takes_lesson(r->model, &lessons, rng);
 }
 
 void rank_learn_mix(struct rank *r, const struct zl_event *ev)

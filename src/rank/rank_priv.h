@@ -128,6 +128,13 @@ struct rank {
     struct query queries[RANK_BLOCK];
 };
 
+/* How often weights are learned from a choice: from each of the first ones, then from a share of first_choices / choices, since each lesson
+ * moves less than those before; in the end from in_items / items, at most `most`, so that they follow a stream that changes. */
+struct lessons {
+    double first_choices, in_items, most;
+};
+bool rank_takes_lesson(const struct model *m, const struct lessons *l, struct rng *rng);
+
 /* Scores every item for users[0..n) into r->queries; each query needs its rank_query_end(). */
 void rank_begin_all(struct rank *r, const uint32_t *users, int n);
 void rank_query_end(struct query *q);

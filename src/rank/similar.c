@@ -18,11 +18,9 @@
 #define BAG (4 * BEST_BY_CORE)
 #define SAMPLE 256 /* draws of what stands for the rest */
 
-/* As rank.c has it: from each of the first choices, then from FIRST_CHOICES / choices, in the end from LEARN_ITEMS / items, at most MOST_SHARE. */
-#define FIRST_CHOICES 150.0
-#define LEARN_ITEMS 1000.0
-#define MOST_SHARE (1 / 64.0)
 #define LEARNING_RATE 0.3
+
+static const struct lessons lessons = {.first_choices = 150, .in_items = 1000, .most = 1 / 64.0};
 
 struct weights {
     double w[RANK_SIMILAR_SIZES][RANK_SIMILAR_PARTS], g[RANK_SIMILAR_SIZES][RANK_SIMILAR_PARTS];
@@ -331,10 +329,7 @@ static bool learns_from(const struct rank_similar *s, const struct zl_event *ev,
     if (ev->item >= model_items(m) || !s->r->served[ev->item] ||
         model_item_positives(m, ev->item) == 0)
         return false;
-    double first = FIRST_CHOICES / ((double)model_positives(m) + 1);
-    double share = LEARN_ITEMS / (model_items(m) + 1.0);
-    share = share < MOST_SHARE ? share : MOST_SHARE;
-    return rng_uniform(rng) < (share > first ? share : first);
+    return rank_takes_lesson(m, &lessons, rng);
 }
 
 void rank_similar_learn(struct rank_similar *s, const struct zl_event *ev)
