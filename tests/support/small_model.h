@@ -34,4 +34,26 @@ static inline void small_model_forgets(struct model_config *cfg, double slow, do
     cfg->cooccur_half_life = 500;
 }
 
+/* A like that is learned, worth 1. */
+static inline struct zl_event small_model_liked(uint32_t user, uint32_t item, int64_t offset,
+                                                int64_t at_ms)
+{
+    return (struct zl_event){.from = {.offset = offset},
+                             .type = ZL_LIKE,
+                             .user = user,
+                             .item = item,
+                             .course = ZL_NO_INDEX,
+                             .outcome = ZL_COUNTED,
+                             .weight = 1,
+                             .at_ms = at_ms,
+                             .reward_micro = 1000000};
+}
+
+/* `at`: offset in the log, and seconds. */
+static inline void small_model_like(struct model *m, uint32_t user, uint32_t item, int64_t at)
+{
+    struct zl_event ev = small_model_liked(user, item, at, 1000 + at * 1000);
+    model_batch(m, &ev, 1, NULL, NULL);
+}
+
 #endif

@@ -96,16 +96,9 @@ static int64_t offset;
 /* User chose item; what moved is marked. */
 static void choose_on(struct world *w, uint32_t user, uint32_t item, const char *surface)
 {
-    struct zl_event ev = {.from = {.offset = ++offset},
-                          .type = ZL_LIKE,
-                          .user = user,
-                          .item = item,
-                          .course = ZL_NO_INDEX,
-                          .surface = zl_span_of(surface),
-                          .outcome = ZL_COUNTED,
-                          .weight = 1,
-                          .at_ms = 1000 + offset,
-                          .reward_micro = 1000000};
+    offset++;
+    struct zl_event ev = small_model_liked(user, item, offset, 1000 + offset);
+    ev.surface = zl_span_of(surface);
     model_batch(w->m, &ev, 1, NULL, NULL);
     similar_mark_user(w->s, user);
 }

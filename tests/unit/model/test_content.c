@@ -174,15 +174,8 @@ static void like(struct model *m, int64_t at)
 {
     struct rng r = rng_at(5, 0, (uint64_t)at, 0);
     uint32_t user = rng_below(&r, 20);
-    struct zl_event ev = {.from = {.offset = at},
-                          .type = ZL_LIKE,
-                          .user = user,
-                          .item = 2 * rng_below(&r, 30) + (user >= 10),
-                          .course = ZL_NO_INDEX,
-                          .outcome = ZL_COUNTED,
-                          .weight = 1,
-                          .at_ms = 1000 + at * 2000000,
-                          .reward_micro = 1000000};
+    uint32_t item = 2 * rng_below(&r, 30) + (user >= 10);
+    struct zl_event ev = small_model_liked(user, item, at, 1000 + at * 2000000);
     model_batch(m, &ev, 1, NULL, NULL);
 }
 

@@ -14,20 +14,6 @@
 #define N_USERS 12U
 #define STRANGER 20U /* never chose anything */
 
-static void like(struct model *m, uint32_t user, uint32_t item, int64_t at)
-{
-    struct zl_event ev = {.from = {.offset = at},
-                          .type = ZL_LIKE,
-                          .user = user,
-                          .item = item,
-                          .course = ZL_NO_INDEX,
-                          .outcome = ZL_COUNTED,
-                          .weight = 1,
-                          .at_ms = 1000 + at * 1000,
-                          .reward_micro = 1000000};
-    model_batch(m, &ev, 1, NULL, NULL);
-}
-
 static struct model *taught(void)
 {
     struct model_config cfg = small_model_config(64, 64, 16, 3);
@@ -36,7 +22,7 @@ static struct model *taught(void)
     assert_int_equal(model_open(&cfg, &m, &err), ZL_OK);
     struct rng r = rng_at(7, 0, 0, 0);
     for (int64_t i = 0; i < 150; i++)
-        like(m, rng_below(&r, N_USERS), rng_below(&r, N_ITEMS), i);
+        small_model_like(m, rng_below(&r, N_USERS), rng_below(&r, N_ITEMS), i);
     return m;
 }
 
@@ -118,11 +104,11 @@ static void who_came_before_counts_other_than_who_comes_after(void **state)
     struct zl_error err;
     assert_int_equal(model_open(&cfg, &m, &err), ZL_OK);
     for (uint32_t user = 0; user < 5; user++) {
-        like(m, user, 1, 2 * user);
-        like(m, user, 2, 2 * user + 1);
+        small_model_like(m, user, 1, 2 * user);
+        small_model_like(m, user, 2, 2 * user + 1);
     }
-    like(m, 6, 2, 100);
-    like(m, 7, 1, 101);
+    small_model_like(m, 6, 2, 100);
+    small_model_like(m, 7, 1, 101);
     float before = ask(m, 6).back[1], after = ask(m, 7).back[2];
     assert_true(after > 0);
     assert_true(before > 1.5f * after);

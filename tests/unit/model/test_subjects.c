@@ -10,6 +10,7 @@
 #include "model/model_priv.h"
 
 #include "support/copied_rows.h"
+#include "support/small_model.h"
 
 #define N_ITEMS 40U
 #define N_USERS 10U
@@ -58,20 +59,6 @@ static void describe(struct model *m, uint32_t item, uint32_t as, bool again)
     (again ? model_describe_again : model_describe)(m, item, keys, n + 1, n, NULL);
 }
 
-static void like(struct model *m, uint32_t user, uint32_t item, int64_t at)
-{
-    struct zl_event ev = {.from = {.offset = at},
-                          .type = ZL_LIKE,
-                          .user = user,
-                          .item = item,
-                          .course = ZL_NO_INDEX,
-                          .outcome = ZL_COUNTED,
-                          .weight = 1,
-                          .at_ms = 1000 + at * 1000,
-                          .reward_micro = 1000000};
-    model_batch(m, &ev, 1, NULL, NULL);
-}
-
 static struct model *taught(void)
 {
     struct model *m = open_model();
@@ -80,7 +67,7 @@ static struct model *taught(void)
         if (i != BARE)
             describe(m, i, i, false);
     for (int64_t i = 0; i < 3 * WINDOW; i++)
-        like(m, rng_below(&r, N_USERS), rng_below(&r, N_ITEMS), i);
+        small_model_like(m, rng_below(&r, N_USERS), rng_below(&r, N_ITEMS), i);
     return m;
 }
 
@@ -145,7 +132,7 @@ static void one_choice_puts_its_subjects_above_others_at_once(void **state)
     (void)state;
     struct model *m = taught();
     float f[N_ITEMS];
-    like(m, 50, 4, 1000);
+    small_model_like(m, 50, 4, 1000);
     say(m, 50, f);
     assert_true(f[16] > 0 && f[16] > f[17] + 1); /* 16 has all that 4 has, 17 nothing of it */
     model_close(m);
@@ -159,7 +146,7 @@ static void nothing_is_said_of_those_of_whom_nothing_is_known(void **state)
     say(m, 63, f); /* never met */
     for (uint32_t i = 0; i < N_ITEMS; i++)
         assert_true(f[i] == 0);
-    like(m, 51, BARE, 1000); /* a history without subjects */
+    small_model_like(m, 51, BARE, 1000); /* a history without subjects */
     say(m, 51, f);
     for (uint32_t i = 0; i < N_ITEMS; i++)
         assert_true(f[i] == 0);
@@ -214,8 +201,8 @@ static void after_a_load_subjects_say_the_same(void **state)
             say(b, user, after);
             assert_memory_equal(before, after, sizeof before);
         }
-        like(a, (uint32_t)i % N_USERS, (uint32_t)(i * i) % N_ITEMS, 1000 + i);
-        like(b, (uint32_t)i % N_USERS, (uint32_t)(i * i) % N_ITEMS, 1000 + i);
+        small_model_like(a, (uint32_t)i % N_USERS, (uint32_t)(i * i) % N_ITEMS, 1000 + i);
+        small_model_like(b, (uint32_t)i % N_USERS, (uint32_t)(i * i) % N_ITEMS, 1000 + i);
     }
     model_close(a);
     model_close(b);

@@ -56,15 +56,7 @@ static void close_world(struct world *w)
 static struct zl_event like(struct world *w, uint32_t user, uint32_t item)
 {
     w->offset++;
-    return (struct zl_event){.from = {.offset = w->offset},
-                             .type = ZL_LIKE,
-                             .user = user,
-                             .item = item,
-                             .course = ZL_NO_INDEX,
-                             .outcome = ZL_COUNTED,
-                             .weight = 1,
-                             .at_ms = 1000 + w->offset * 7000,
-                             .reward_micro = 1000000};
+    return small_model_liked(user, item, w->offset, 1000 + w->offset * 7000);
 }
 
 static void give(struct world *w, uint32_t user, uint32_t item)
